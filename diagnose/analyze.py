@@ -1,0 +1,190 @@
+"""Run -> report: give each check what it declared, collect outcomes, link causes.
+
+Nothing here reads a file or prints.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from diagnose.check import LoadedCheck, load_checks
+from diagnose.finding import Finding, Outcome, OutcomeKind, Severity
+from diagnose.report import Best, RunReport
+from diagnose.run import Direction, Run
+
+#: A check that needs more epochs than this looks at a trend; where none could look, the verdict is unknown.
+_TREND_EPOCHS = 2
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which checks run, and their options.
+
+    Parameters
+    ----------
+    select
+        Ids or families to run; empty for all.
+    ignore
+        Ids or families to leave out; wins over `select`.
+    options
+        Overrides of thresholds: check id -> option -> number.
+    """
+
+    select: frozenset[str] = frozenset()
+    ignore: frozenset[str] = frozenset()
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def takes(self, check: LoadedCheck) -> bool:
+        """Whether the check is to run."""
+        names = {check.id, check.family}
+        return not names & self.ignore and (not self.select or bool(names & self.select))
+
+    def validate(self, checks: Sequence[LoadedCheck]) -> None:
+        """Raise ValueError, naming the nearest known name, where a name is no check or family."""
+        known = {c.id for c in checks} | {c.family for c in checks}
+        for name in (*self.select, *self.ignore, *self.options):
+            if name not in known:
+                import difflib
+
+                near = difflib.get_close_matches(name, sorted(known), n=1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                raise ValueError(f"there is no check {name!r}{hint} (diagnose --list-checks lists them)")
+        for check in checks:
+            check.options(self.options.get(check.id, {}))
+
+
+def analyze(
+    run: Run,
+    selection: Selection = Selection(),
+    checks: Sequence[LoadedCheck] | None = None,
+    *,
+    live: bool = False,
+) -> RunReport:
+    """Look at a run with every selected check and return its diagnosis.
+
+    Parameters
+    ----------
+    run
+        The run.
+    selection
+        Which checks, with which thresholds.
+    checks
+        The checks to choose from; all discovered ones by default.
+    live
+        Whether the training still goes on: checks that need its end are not applicable then.
+    """
+    checks = load_checks() if checks is None else checks
+    findings: list[Finding] = []
+    outcomes: list[Outcome] = []
+    for check in checks:
+        outcome, found = _look(check, run, selection, live)
+        outcomes.append(outcome)
+        findings.extend(found)
+    findings = _link(findings, checks)
+    verdict = _verdict(findings, outcomes, checks)
+    best = best_epoch(run)
+    return RunReport(
+        run=run,
+        verdict=verdict,
+        summary=_summary(run, verdict, findings, best),
+        best=best,
+        findings=tuple(findings),
+        outcomes=tuple(outcomes),
+    )
+
+
+def _look(
+    check: LoadedCheck, run: Run, selection: Selection, live: bool
+) -> tuple[Outcome, list[Finding]]:
+    if not selection.takes(check):
+        return Outcome(check.id, OutcomeKind.IGNORED, "not selected"), []
+    if live and not check.declaration.live:
+        return Outcome(check.id, OutcomeKind.NOT_APPLICABLE, "looks at ended trainings only"), []
+    reason = check.declaration.needs.missing(run)
+    if reason:
+        return Outcome(check.id, OutcomeKind.NOT_APPLICABLE, reason), []
+    options = check.options(selection.options.get(check.id, {}))
+    try:
+        with np.errstate(all="ignore"):
+            found = [dataclasses.replace(f, check=check.id) for f in check.function(run, options)]
+    except Exception as error:  # a broken check must not take the report of the others with it
+        return Outcome(check.id, OutcomeKind.ERROR, f"{type(error).__name__}: {error}"), []
+    if found:
+        return Outcome(check.id, OutcomeKind.FOUND), found
+    return Outcome(check.id, OutcomeKind.PASSED), []
+
+
+def _link(findings: Iterable[Finding], checks: Sequence[LoadedCheck]) -> list[Finding]:
+    """Fill in `caused_by` from what the checks declare to explain, and put root causes first."""
+    findings = list(findings)
+    explains = {c.id: c.declaration.explains for c in checks}
+    present = {f.check: f for f in reversed(findings)}
+    linked = []
+    for finding in findings:
+        causes = [
+            cause
+            for cause, found in present.items()
+            if finding.check in explains.get(cause, ()) and found.severity.rank >= finding.severity.rank - 1
+        ]
+        # A cause that another cause of the same finding explains is a link of the chain, not its start:
+        # it stays named, behind the start.
+        causes.sort(key=lambda c: (any(c in explains.get(other, ()) for other in causes), c))
+        linked.append(dataclasses.replace(finding, caused_by=tuple(causes)))
+    linked.sort(
+        key=lambda f: (bool(f.caused_by) and f.severity != Severity.INFO, -f.severity.rank, -f.confidence)
+    )
+    return sorted(linked, key=lambda f: f.severity == Severity.INFO)
+
+
+def _verdict(
+    findings: Sequence[Finding], outcomes: Sequence[Outcome], checks: Sequence[LoadedCheck]
+) -> str:
+    worst = max((f.severity for f in findings), key=lambda s: s.rank, default=None)
+    if worst is not None and worst != Severity.INFO:
+        return worst.value
+    trend_checks = {c.id for c in checks if c.declaration.needs.min_epochs > _TREND_EPOCHS}
+    looked = any(
+        o.check in trend_checks and o.kind in (OutcomeKind.PASSED, OutcomeKind.FOUND) for o in outcomes
+    )
+    if not looked:
+        return "unknown"
+    return worst.value if worst is not None else "healthy"
+
+
+def best_epoch(run: Run) -> Best | None:
+    """Return the best epoch by val_loss, else the validation metric, else the loss, else the metric."""
+    for role in ("val_loss", "val_metric", "loss", "metric"):
+        series = run.get(role)
+        if series is None or series.direction is None:
+            continue
+        finite = np.isfinite(series.values)
+        if not finite.any():
+            continue
+        values = np.where(finite, series.values, np.nan)
+        at = int(np.nanargmax(values) if series.direction == Direction.HIGHER else np.nanargmin(values))
+        return Best(epoch=float(series.epochs[at]), metric=series.name, value=float(series.values[at]))
+    return None
+
+
+def _summary(run: Run, verdict: str, findings: Sequence[Finding], best: Best | None) -> str:
+    """One or two sentences: the leading finding, or that there is none and what the run reached."""
+    leading = [f for f in findings if f.severity != Severity.INFO]
+    if leading:
+        first, *others = leading
+        text = first.summary
+        if others:
+            names = ", ".join(dict.fromkeys(f.check for f in others if f.check != first.check))
+            text += f" Also found: {names}." if names else ""
+        return text
+    reached = ""
+    if best is not None and math.isfinite(best.value):
+        reached = f" Best {best.metric} {best.value:.4g} at {run.axis} {best.epoch:g}."
+    if verdict == "unknown":
+        return f"Too little in the log to judge the training ({run.epochs} {run.axis}s)." + reached
+    return "No fault found." + reached

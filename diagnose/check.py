@@ -1,0 +1,155 @@
+"""The contract of a check, and how checks are discovered.
+
+A check is one module of `diagnose.checks.<family>`: the file name is its id (``nan_loss.py`` is ``nan-loss``),
+the docstring its documentation. It holds ``CHECK`` (what it needs), ``Options`` (its thresholds) and a pure
+function ``check(run, options)`` that yields findings.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from diagnose.finding import Finding
+from diagnose.run import Run
+
+ENTRY_POINT_GROUP = "kerasdx.checks"
+FAMILIES = ("curves", "layers")
+
+_HOW_TO_LOG = {
+    "loss": "log the training loss of every epoch",
+    "val_loss": "pass validation_data to fit, so that val_loss is logged",
+    "metric": "compile with a metric, for example metrics=['accuracy']",
+    "val_metric": "compile with a metric and pass validation_data to fit",
+    "learning_rate": "log the learning rate (Keras logs it where a schedule or ReduceLROnPlateau changes it)",
+}
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a check must have to look at all.
+
+    Parameters
+    ----------
+    any_of
+        Alternatives; each is a tuple of roles (see `Run.get`) that must all have been logged.
+    statistics
+        Layer statistics that must have been logged.
+    min_epochs
+        The fewest epochs from which the check can say anything.
+    """
+
+    any_of: tuple[tuple[str, ...], ...] = ()
+    statistics: tuple[str, ...] = ()
+    min_epochs: int = 1
+
+    def missing(self, run: Run) -> str:
+        """Return what is missing and how to log it, or an empty string where nothing is."""
+        absent = [s for s in self.statistics if s not in run.layers]
+        if absent:
+            return f"no {', '.join(absent)} in the log; train with the callback Monitor(\"run.csv\") to log it"
+        if self.any_of:
+            lengths = [self._shortest(run, roles) for roles in self.any_of]
+            if not any(lengths):
+                roles = self.any_of[0]
+                lacking = [r for r in roles if run.get(r) is None]
+                how = "; ".join(_HOW_TO_LOG.get(r, f"log {r}") for r in lacking)
+                return f"no {' and no '.join(lacking)} in the log; {how}"
+            if max(lengths) < self.min_epochs:
+                return f"needs {self.min_epochs} epochs, the log has {max(lengths)}"
+        elif self.statistics:
+            length = min(len(run.layers[s].epochs) for s in self.statistics)
+            if length < self.min_epochs:
+                return f"needs {self.min_epochs} epochs of layer statistics, the log has {length}"
+        return ""
+
+    @staticmethod
+    def _shortest(run: Run, roles: tuple[str, ...]) -> int:
+        found = [run.get(role) for role in roles]
+        return min((len(s) if s is not None else 0) for s in found)
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a check module declares as ``CHECK``.
+
+    Parameters
+    ----------
+    needs
+        Without these the outcome is ``not_applicable``.
+    explains
+        Ids of checks whose findings this one's finding explains.
+    live
+        Whether it may run on a training that has not ended.
+    """
+
+    needs: Needs = Needs()
+    explains: tuple[str, ...] = ()
+    live: bool = True
+
+
+def threshold(default: float, *, unit: str, source: str, help: str) -> Any:
+    """Declare an option of a check: its default, unit, where the number comes from, and what it means."""
+    return dataclasses.field(default=default, metadata={"unit": unit, "source": source, "help": help})
+
+
+@dataclass(frozen=True)
+class LoadedCheck:
+    """A discovered check: its identity, declaration and function."""
+
+    id: str
+    family: str
+    declaration: Check
+    options_class: type
+    function: Callable[[Run, Any], Iterable[Finding]]
+    doc: str
+
+    @property
+    def title(self) -> str:
+        """The first line of the docstring."""
+        return self.doc.strip().splitlines()[0].rstrip(".")
+
+    def options(self, overrides: Mapping[str, Any]) -> Any:
+        """Return the options, with the settings' overrides; a wrong name or type raises ValueError."""
+        known = {f.name: f for f in dataclasses.fields(self.options_class)}
+        for name, value in overrides.items():
+            if name not in known:
+                raise ValueError(f"check {self.id} has no option {name!r}; it has {', '.join(known) or 'none'}")
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise ValueError(f"option {name} of check {self.id} must be a number, not {value!r}")
+        return self.options_class(**overrides)
+
+
+@functools.cache
+def load_checks() -> tuple[LoadedCheck, ...]:
+    """Discover every check: the packages of each family, then the entry points of other distributions."""
+    loaded = []
+    for family in FAMILIES:
+        package = importlib.import_module(f"diagnose.checks.{family}")
+        for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda m: m.name):
+            loaded.append(_load(importlib.import_module(f"{package.__name__}.{info.name}"), family))
+    loaded.extend(_load_entry_points())
+    return tuple(loaded)
+
+
+def _load_entry_points() -> list[LoadedCheck]:
+    from importlib.metadata import entry_points
+
+    return [_load(e.load(), "extra", id=e.name) for e in entry_points(group=ENTRY_POINT_GROUP)]
+
+
+def _load(module: ModuleType, family: str, id: str = "") -> LoadedCheck:
+    return LoadedCheck(
+        id=id or module.__name__.rpartition(".")[2].replace("_", "-"),
+        family=family,
+        declaration=module.CHECK,
+        options_class=module.Options,
+        function=module.check,
+        doc=module.__doc__ or "",
+    )

@@ -1,0 +1,1 @@
+"""Checks on the curves that any log has."""

@@ -1,0 +1,96 @@
+"""The loss became NaN or infinite.
+
+What it detects
+---------------
+A training or validation loss (or another logged value of the run) that is NaN or infinite.
+
+How it is detected
+------------------
+The first epoch at which a loss is not finite. An absent value (``NA``, an empty cell) is not one: Keras'
+CSVLogger writes ``NA`` for what was not measured and ``nan`` for what diverged. Where only the validation
+loss is not finite the data or the metric on the validation side is at fault, not the step size.
+
+Why it matters
+--------------
+From a NaN loss on every gradient, and one step later every weight, is NaN: nothing after that epoch counts,
+and the best weights are those before it.
+
+How to fix
+----------
+Look for non-finite inputs and labels first, then lower the learning rate, clip the gradients, and scale the
+inputs. In the validation loss alone: look for NaN in the validation data and for a logarithm of zero.
+
+References
+----------
+Zhang et al., AutoTrainer, ICSE 2021 (exploding gradient, NaN loss); Keras ``TerminateOnNaN``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from diagnose.check import Check, Needs
+from diagnose.finding import Finding, Point, Severity
+from diagnose.remedies import data, optimizer, training
+from diagnose.run import Run, Series, Split
+
+CHECK = Check(
+    needs=Needs(any_of=(("loss",), ("val_loss",), ("metric",), ("val_metric",))),
+    explains=("metric-stuck", "not-learning", "plateau"),
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """No thresholds: a value is finite or it is not."""
+
+
+def check(run: Run, options: Options) -> Iterator[Finding]:
+    """Yield one finding at the first epoch with a loss that is not finite."""
+    broken = [s for s in run.series if s.is_loss and not np.isfinite(s.values).all()]
+    if not broken:
+        return
+    first = min(broken, key=_first_epoch)
+    epoch = _first_epoch(first)
+    at = int(np.flatnonzero(~np.isfinite(first.values))[0])
+    only_validation = all(s.split != Split.TRAIN for s in broken)
+    word = "infinite" if np.isinf(first.values[at]) else "NaN"
+    if only_validation:
+        summary = (
+            f"{first.name} is {word} from {run.axis} {epoch:g} on while the training loss stays finite: "
+            "look at the validation data and at logarithms of zero."
+        )
+        fixes = (data.find_non_finite(split="validation"), training.check_numerics())
+    else:
+        when = "from the first epoch on" if at == 0 else f"at {run.axis} {epoch:g}"
+        summary = f"{first.name} became {word} {when}; nothing trained after that counts."
+        fixes = (
+            data.find_non_finite(),
+            optimizer.lower_learning_rate(run),
+            optimizer.clip_gradients(),
+            data.standardize_inputs(),
+        )
+    yield Finding(
+        severity=Severity.CRITICAL,
+        confidence=1.0,
+        summary=summary,
+        epoch=epoch,
+        evidence=(
+            Point(
+                label=f"values of {first.name} that are not finite",
+                value=float((~np.isfinite(first.values)).sum()),
+                threshold=0.0,
+                unit=f"{run.axis}s",
+                series=first.name,
+                epoch=epoch,
+            ),
+        ),
+        fixes=fixes,
+    )
+
+
+def _first_epoch(series: Series) -> float:
+    return float(series.epochs[np.flatnonzero(~np.isfinite(series.values))[0]])

@@ -1,0 +1,1 @@
+"""Checks on the layer statistics that Monitor logs."""

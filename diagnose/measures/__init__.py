@@ -1,0 +1,1 @@
+"""Measures on curves and layer statistics: NumPy only, shared by checks."""
