@@ -42,6 +42,8 @@ class Selection:
 
     def takes(self, check: LoadedCheck) -> bool:
         """Whether the check is to run."""
+        if not self.select and not self.ignore:
+            return True
         names = {check.id, check.family}
         return not names & self.ignore and (not self.select or bool(names & self.select))
 
@@ -82,10 +84,11 @@ def analyze(
     checks = load_checks() if checks is None else checks
     findings: list[Finding] = []
     outcomes: list[Outcome] = []
-    for check in checks:
-        outcome, found = _look(check, run, selection, live)
-        outcomes.append(outcome)
-        findings.extend(found)
+    with np.errstate(all="ignore"):  # logs hold NaN and infinity, and checks divide by what is zero
+        for check in checks:
+            outcome, found = _look(check, run, selection, live)
+            outcomes.append(outcome)
+            findings.extend(found)
     findings = _link(findings, checks)
     verdict = _verdict(findings, outcomes, checks)
     best = best_epoch(run)
@@ -111,8 +114,7 @@ def _look(
         return Outcome(check.id, OutcomeKind.NOT_APPLICABLE, reason), []
     options = check.options(selection.options.get(check.id, {}))
     try:
-        with np.errstate(all="ignore"):
-            found = [dataclasses.replace(f, check=check.id) for f in check.function(run, options)]
+        found = [dataclasses.replace(f, check=check.id) for f in check.function(run, options)]
     except Exception as error:  # a broken check must not take the report of the others with it
         return Outcome(check.id, OutcomeKind.ERROR, f"{type(error).__name__}: {error}"), []
     if found:

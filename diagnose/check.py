@@ -1,8 +1,8 @@
 """The contract of a check, and how checks are discovered.
 
-A check is one module of `diagnose.checks.<family>`: the file name is its id (``nan_loss.py`` is ``nan-loss``),
-the docstring its documentation. It holds ``CHECK`` (what it needs), ``Options`` (its thresholds) and a pure
-function ``check(run, options)`` that yields findings.
+A check is one module of `diagnose.checks.<family>`: the file name is its id (``nan_loss.py`` is
+``nan-loss``), the docstring its documentation. It holds ``CHECK`` (what it needs), ``Options`` (its
+thresholds) and a pure function ``check(run, options)`` that yields findings.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
-import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from diagnose import discovery
 from diagnose.finding import Finding
 from diagnose.run import Run
 
-ENTRY_POINT_GROUP = "kerasdx.checks"
-FAMILIES = ("curves", "layers")
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 _HOW_TO_LOG = {
     "loss": "log the training loss of every epoch",
@@ -53,7 +53,8 @@ class Needs:
         """Return what is missing and how to log it, or an empty string where nothing is."""
         absent = [s for s in self.statistics if s not in run.layers]
         if absent:
-            return f"no {', '.join(absent)} in the log; train with the callback Monitor(\"run.csv\") to log it"
+            how = 'train with the callback Monitor("run.csv") to log it'
+            return f"no {', '.join(absent)} in the log; {how}"
         if self.any_of:
             lengths = [self._shortest(run, roles) for roles in self.any_of]
             if not any(lengths):
@@ -113,40 +114,58 @@ class LoadedCheck:
     @property
     def title(self) -> str:
         """The first line of the docstring."""
-        return self.doc.strip().splitlines()[0].rstrip(".")
+        return self.doc.strip().partition("\n")[0].strip().rstrip(".")
 
     def options(self, overrides: Mapping[str, Any]) -> Any:
         """Return the options, with the settings' overrides; a wrong name or type raises ValueError."""
+        if not overrides:
+            return self._defaults
         known = {f.name: f for f in dataclasses.fields(self.options_class)}
         for name, value in overrides.items():
             if name not in known:
-                raise ValueError(f"check {self.id} has no option {name!r}; it has {', '.join(known) or 'none'}")
+                others = ", ".join(known) or "none"
+                raise ValueError(f"check {self.id} has no option {name!r}; it has {others}")
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise ValueError(f"option {name} of check {self.id} must be a number, not {value!r}")
         return self.options_class(**overrides)
 
+    @functools.cached_property
+    def _defaults(self) -> Any:
+        return self.options_class()
+
 
 @functools.cache
 def load_checks() -> tuple[LoadedCheck, ...]:
-    """Discover every check: the packages of each family, then the entry points of other distributions."""
-    loaded = []
-    for family in FAMILIES:
-        package = importlib.import_module(f"diagnose.checks.{family}")
-        for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda m: m.name):
-            loaded.append(_load(importlib.import_module(f"{package.__name__}.{info.name}"), family))
-    loaded.extend(_load_entry_points())
+    """Return every check: those of this package by family, then those that other distributions bring."""
+    loaded = [
+        _load(importlib.import_module(f"diagnose.checks.{family}.{name}"), family)
+        for family, name in discovery.built_in()
+    ]
+    loaded.extend(_load_contributed(entry) for entry in discovery.contributed())
     return tuple(loaded)
 
 
-def _load_entry_points() -> list[LoadedCheck]:
-    from importlib.metadata import entry_points
+def _load_contributed(entry: EntryPoint) -> LoadedCheck:
+    """Load the check of another distribution; one that cannot be loaded ends as ``error`` on every run."""
+    try:
+        return _load(entry.load(), discovery.EXTRA_FAMILY, id=entry.name)
+    except Exception as error:
+        reason = f"the check cannot be loaded: {type(error).__name__}: {error}"
 
-    return [_load(e.load(), "extra", id=e.name) for e in entry_points(group=ENTRY_POINT_GROUP)]
+    def fail(_run: Run, _options: Any) -> Iterable[Finding]:
+        raise ImportError(reason)
+
+    return LoadedCheck(entry.name, discovery.EXTRA_FAMILY, Check(), _NoOptions, fail, doc=reason)
+
+
+@dataclass(frozen=True)
+class _NoOptions:
+    """The options of a check that could not be loaded."""
 
 
 def _load(module: ModuleType, family: str, id: str = "") -> LoadedCheck:
     return LoadedCheck(
-        id=id or module.__name__.rpartition(".")[2].replace("_", "-"),
+        id=id or discovery.check_id(module.__name__),
         family=family,
         declaration=module.CHECK,
         options_class=module.Options,

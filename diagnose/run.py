@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 
 
 class Split(StrEnum):
@@ -128,7 +130,9 @@ LAYER_STATISTICS = (
 METRIC_PREFERENCE = (
     "accuracy", "top1_accuracy", "f1", "auc", "map50_95", "map50", "map", "dice", "iou", "balanced_accuracy",
     "precision", "recall", "r2", "reward", "mcc", "kappa", "psnr", "ssim", "bleu", "mae", "rmse", "mse", "mape",
-    "top5_accuracy", "error",
+    "top5_accuracy", "error", "pixel_accuracy", "pr_auc", "specificity", "correlation", "cosine_similarity", "rouge",
+    "exact_match", "ndcg", "score", "perplexity", "wer", "cer", "eer", "msle", "crossentropy", "huber", "hinge",
+    "hausdorff", "fid",
 )  # fmt: skip
 
 
@@ -209,10 +213,15 @@ class Run:
         quantity, with ``val_`` or ``test_`` before it. ``metric`` is the run's main metric: the first of
         `METRIC_PREFERENCE` that was logged on both sides, else on that side.
         """
-        split, quantity = split_role(role)
-        if quantity == "metric":
-            return self._main_metric(split)
-        return self.find(quantity, split)
+        if role not in self._asked:
+            split, quantity = split_role(role)
+            self._asked[role] = self._main_metric(split) if quantity == "metric" else self.find(quantity, split)
+        return self._asked[role]
+
+    @cached_property
+    def _asked(self) -> dict[str, Series | None]:
+        """The curves of the roles asked for so far: thirty checks ask for the same five."""
+        return {}
 
     def _main_metric(self, split: Split) -> Series | None:
         logged = [s for s in self.series if s.quantity in METRIC_PREFERENCE and not s.output]

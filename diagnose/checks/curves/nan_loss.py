@@ -7,18 +7,20 @@ A training or validation loss (or another logged value of the run) that is NaN o
 How it is detected
 ------------------
 The first epoch at which a loss is not finite. An absent value (``NA``, an empty cell) is not one: Keras'
-CSVLogger writes ``NA`` for what was not measured and ``nan`` for what diverged. Where only the validation
-loss is not finite the data or the metric on the validation side is at fault, not the step size.
+CSVLogger writes ``NA`` for what was not measured and ``nan`` for what diverged. Where only the
+validation loss is not finite the data or the metric on the validation side is at fault, not the step
+size.
 
 Why it matters
 --------------
-From a NaN loss on every gradient, and one step later every weight, is NaN: nothing after that epoch counts,
-and the best weights are those before it.
+From a NaN loss on every gradient, and one step later every weight, is NaN: nothing after that epoch
+counts, and the best weights are those before it.
 
 How to fix
 ----------
-Look for non-finite inputs and labels first, then lower the learning rate, clip the gradients, and scale the
-inputs. In the validation loss alone: look for NaN in the validation data and for a logarithm of zero.
+Look for non-finite inputs and labels first, then lower the learning rate, clip the gradients, and scale
+the inputs. In the validation loss alone: look for NaN in the validation data and for a logarithm of
+zero.
 
 References
 ----------
@@ -34,6 +36,7 @@ import numpy as np
 
 from diagnose.check import Check, Needs
 from diagnose.finding import Finding, Point, Severity
+from diagnose.fix import Fix
 from diagnose.remedies import data, optimizer, training
 from diagnose.run import Run, Series, Split
 
@@ -57,6 +60,7 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     epoch = _first_epoch(first)
     at = int(np.flatnonzero(~np.isfinite(first.values))[0])
     only_validation = all(s.split != Split.TRAIN for s in broken)
+    fixes: tuple[Fix, ...]
     word = "infinite" if np.isinf(first.values[at]) else "NaN"
     if only_validation:
         summary = (

@@ -1,0 +1,6 @@
+"""The tasks: data sets bundled with scikit-learn or synthesized, each with a setup that trains well on it."""
+
+from benchmarks.faults.configuration import Task
+from benchmarks.faults.tasks import images, sequences, tabular
+
+TASKS: dict[str, Task] = {task.name: task for task in (*tabular.TASKS, *images.TASKS, *sequences.TASKS)}

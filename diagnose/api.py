@@ -1,0 +1,133 @@
+"""The Python interface: ``diagnose(source) -> Report``, and what the command line shares with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from diagnose.analyze import Selection, analyze
+from diagnose.check import load_checks
+from diagnose.readers import read, read_object
+from diagnose.readers.base import ReadError
+from diagnose.readers.sources import expand
+from diagnose.report import Report, SourceError, merge
+from diagnose.run import Run
+
+
+def diagnose(
+    source: Any,
+    *,
+    select: Iterable[str] = (),
+    ignore: Iterable[str] = (),
+    options: Mapping[str, Mapping[str, float]] | None = None,
+    roles: Mapping[str, str] | None = None,
+) -> Report:
+    """Diagnose a training run, or several.
+
+    Parameters
+    ----------
+    source
+        A path or URI as on the command line, a Keras ``History``, a dict of lists, a pandas DataFrame,
+        a `Run`, or a list of any of these.
+    select, ignore
+        Ids or families of checks to run, and to leave out; all run by default.
+    options
+        Thresholds other than the defaults: check id -> option -> number.
+    roles
+        What columns mean where their names do not tell: column name -> role.
+
+    Returns
+    -------
+    Report
+        One entry in ``runs`` for each run; a notebook shows it as HTML.
+
+    Raises
+    ------
+    ReadError
+        Where the one source given cannot be read. Of a list or a folder the others are still diagnosed,
+        and the unreadable ones are in ``Report.errors``.
+    ValueError
+        Where a check, an option or a role is not known.
+
+    Examples
+    --------
+    >>> from diagnose import diagnose
+    >>> report = diagnose({"loss": [0.9, 0.5, float("nan")]})
+    >>> report.runs[0].findings[0].check
+    'nan-loss'
+    """
+    selection = Selection(frozenset(_names(select)), frozenset(_names(ignore)), options or {})
+    selection.validate(load_checks())
+    roles = check_roles(roles or {})
+    if isinstance(source, list | tuple):
+        return merge([_tolerant(one, selection, roles) for one in source])
+    return _diagnose(source, selection, roles)
+
+
+def diagnose_source(
+    source: str,
+    selection: Selection,
+    roles: Mapping[str, str],
+    *,
+    live: bool = False,
+) -> Report:
+    """Read one source, as `expand` names it, and diagnose its runs; `live` while the training goes on."""
+    return Report(runs=tuple(analyze(run, selection, live=live) for run in read(source, roles)))
+
+
+def expand_all(arguments: Sequence[str]) -> tuple[list[str], list[SourceError]]:
+    """Return the sources that the arguments stand for, each once, and the arguments that stand for none."""
+    sources: dict[str, str] = {}
+    errors = []
+    for argument in arguments:
+        try:
+            for source in expand(argument):
+                sources.setdefault(_identity(source), source)
+        except ReadError as error:
+            errors.append(SourceError(argument, str(error)))
+    return list(sources.values()), errors
+
+
+def check_roles(roles: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the roles; raise ValueError, naming the column, where one is no role."""
+    if roles:
+        from diagnose.readers.columns import parse_role
+
+        for column, role in roles.items():
+            try:
+                parse_role(role)
+            except ValueError as error:
+                raise ValueError(f"role of column {column!r}: {error}") from error
+    return roles
+
+
+def _diagnose(source: Any, selection: Selection, roles: Mapping[str, str]) -> Report:
+    if isinstance(source, Run):
+        return Report(runs=(analyze(source, selection),))
+    if not isinstance(source, str | os.PathLike):
+        return Report(runs=tuple(analyze(run, selection) for run in read_object(source, roles)))
+    argument = os.fspath(source)
+    found = expand(argument)
+    if [_identity(f) for f in found] == [_identity(argument)]:
+        return diagnose_source(argument, selection, roles)
+    return merge([_tolerant(one, selection, roles) for one in found])
+
+
+def _tolerant(source: Any, selection: Selection, roles: Mapping[str, str]) -> Report:
+    try:
+        return _diagnose(source, selection, roles)
+    except ReadError as error:
+        name = os.fspath(source) if isinstance(source, str | os.PathLike) else type(source).__name__
+        return Report(runs=(), errors=(SourceError(name, str(error)),))
+
+
+def _names(names: Iterable[str]) -> Iterable[str]:
+    """Take a lone string for one name rather than for its letters."""
+    return [names] if isinstance(names, str) else names
+
+
+def _identity(source: str) -> str:
+    """What makes two spellings of a path one file; a URI is itself."""
+    return str(Path(source).resolve()) if os.path.exists(source) else source

@@ -1,0 +1,123 @@
+"""The training loss rose again and stayed up: the optimizer lost the minimum.
+
+What it detects
+---------------
+A training loss that had fallen and then climbed, for good, not as a spike that recovers.
+
+How it is detected
+------------------
+The level at the end (median of the last tenth) lies above the smoothed minimum by more than `sigmas`
+times the noise, by `rise` of what the run had gained (its descent from the opening level), and by
+`relative` of the minimum itself; or the end lies above `start_factor` times the first value. Not
+counted: a rise that begins at a logged increase of the learning rate less than a tenth of the run before
+the end (a warm restart).
+
+Why it matters
+--------------
+The weights at the end are worse than earlier ones on the very data that they were trained on.
+
+How to fix
+----------
+Lower the learning rate, clip the gradients, warm the rate up; scale the inputs; start again from the
+best weights.
+
+References
+----------
+Zhang et al., AutoTrainer (ICSE 2021); Ben Braiek & Khomh, TheDeepChecker (TOSEM 2022): loss at least
+twice its best.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from diagnose.check import Check, Needs, threshold
+from diagnose.finding import Finding, Interval, Severity
+from diagnose.measures.curve import Curve, curve_of
+from diagnose.measures.learning_rate import increases
+from diagnose.remedies import data, optimizer
+from diagnose.run import Run
+
+CHECK = Check(
+    needs=Needs(any_of=(("loss",),), min_epochs=3),
+    explains=("nan-loss", "overtraining", "not-learning", "plateau", "underfitting"),
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Thresholds of divergence."""
+
+    sigmas: float = threshold(
+        6.0, unit="σ", source="chosen on the tuning half of benchmarks/faults", help="rise over the noise"
+    )
+    rise: float = threshold(
+        0.25,
+        unit="share",
+        source="chosen on the tuning half of benchmarks/faults",
+        help="rise as a share of what had been gained",
+    )
+    relative: float = threshold(
+        0.5, unit="share", source="half of TheDeepChecker's factor 2, which alone is late", help="rise / minimum"
+    )
+    start_factor: float = threshold(
+        1.5, unit="x", source="chosen on the tuning half of benchmarks/faults", help="end over the first value"
+    )
+
+
+def check(run: Run, options: Options) -> Iterator[Finding]:
+    """Yield at most one finding."""
+    series = run.get("loss")
+    if series is None:
+        return
+    curve = curve_of(series)
+    if len(curve) < 3 or not _diverged(curve, options) or _just_restarted(run, curve):
+        return
+    best_epoch = float(curve.epochs[curve.best_at])
+    end = float(curve.epochs[-1])
+    yield Finding(
+        severity=Severity.CRITICAL,
+        confidence=0.9 if len(curve) >= 8 else 0.75,
+        summary=(
+            f"{series.name} fell to {curve.best:.4g} at {run.axis} {best_epoch:g}, then climbed and stayed at "
+            f"{curve.end:.4g}."
+        ),
+        epoch=best_epoch,
+        evidence=(
+            Interval(
+                label=f"rise of {series.name} from its minimum, in units of its noise",
+                value=min(curve.rise_sigmas, 1e6),
+                threshold=options.sigmas,
+                unit="σ",
+                series=series.name,
+                start=best_epoch,
+                end=end,
+            ),
+        ),
+        fixes=(
+            optimizer.lower_learning_rate(run),
+            optimizer.clip_gradients(),
+            optimizer.warm_up(run),
+            data.standardize_inputs(),
+            optimizer.use_adam(),
+        ),
+    )
+
+
+def _diverged(curve: Curve, options: Options) -> bool:
+    if curve.rise <= 0:
+        return False
+    if curve.start > 0 and curve.end > options.start_factor * curve.start:
+        return True
+    gained = max(0.0, curve.opening - curve.best)
+    return (
+        curve.rise_sigmas > options.sigmas
+        and curve.rise > options.rise * gained
+        and (curve.rise > options.relative * abs(curve.best) or float(curve.values.min()) < 0)
+    )
+
+
+def _just_restarted(run: Run, curve: Curve) -> bool:
+    raised = increases(run.get("learning_rate"))
+    return bool(len(raised)) and bool(raised[-1] > curve.epochs[int(0.9 * (len(curve) - 1))])

@@ -1,0 +1,278 @@
+"""The steps overshoot: the loss blows up, swings, or was thrown off in the first epoch.
+
+What it detects
+---------------
+The signatures of a learning rate that is too large for this model and data.
+
+How it is detected
+------------------
+One of: the loss climbed from its minimum by `climb` and `climb_sigmas` and stayed up with a poor score;
+it grew by `blow_up` on the way to NaN; its noise exceeds `noise_of_descent` of the net descent and
+`noise_of_level` of the level (see oscillating-loss); the first epoch's loss is `overshoot` times the
+level at which the run then stayed flat: the first steps threw the weights into a region without slope;
+or a logged cut of the rate by half or more was followed at once by a fall of `relief` of the descent so
+far (then an `info`: the schedule already mended it).
+
+Why it matters
+--------------
+The optimizer does not reach the minimum that it is near to.
+
+How to fix
+----------
+Divide the rate by 3 to 10; warm up; clip gradients; decay. Unscaled inputs have the same effect as a
+large rate: scale them.
+
+References
+----------
+Goodfellow et al., Deep Learning (2016), section 8.3.1; Smith, Cyclical Learning Rates (2017); gradient
+descent on x^2 diverges for rates above 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from diagnose.check import Check, Needs, threshold
+from diagnose.finding import Finding, Interval, Severity
+from diagnose.measures.curve import Curve, curve_of
+from diagnose.measures.learning import best_skill
+from diagnose.measures.learning_rate import changes, increases
+from diagnose.remedies import data, optimizer
+from diagnose.run import Run, Series
+
+CHECK = Check(
+    needs=Needs(any_of=(("loss",),), min_epochs=3),
+    explains=(
+        "divergence",
+        "oscillating-loss",
+        "nan-loss",
+        "not-learning",
+        "plateau",
+        "underfitting",
+        "noisy-validation",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Thresholds of learning-rate-too-high."""
+
+    blow_up: float = threshold(
+        3.0, unit="x", source="chosen on the tuning half of benchmarks/faults", help="last finite loss over the least"
+    )
+    climb: float = threshold(
+        0.03,
+        unit="share",
+        source="chosen on the tuning half of benchmarks/faults",
+        help="rise of the loss relative to its minimum and to what it had gained",
+    )
+    blind_climb: float = threshold(
+        0.15,
+        unit="share",
+        source="chosen on the tuning half of benchmarks/faults",
+        help="the same where no score tells whether the level is poor",
+    )
+    poor: float = threshold(
+        0.5, unit="skill", source="as in underfitting", help="skill above which a climb is let pass"
+    )
+    climb_sigmas: float = threshold(4.0, unit="σ", source="as in overfitting", help="the same in units of the noise")
+    noise_of_descent: float = threshold(
+        0.3,
+        unit="share",
+        source="twice the limit of oscillating-loss",
+        help="noise over net descent",
+    )
+    noise_of_level: float = threshold(
+        0.1, unit="share", source="twice the limit of oscillating-loss", help="noise over level"
+    )
+    overshoot: float = threshold(
+        3.0,
+        unit="x",
+        source="chosen on the tuning half of benchmarks/faults",
+        help="first loss over the level of a run that stays flat",
+    )
+    relief: float = threshold(
+        0.15, unit="share", source="chosen on real logs", help="fall at a cut of the rate over the descent"
+    )
+
+
+def check(run: Run, options: Options) -> Iterator[Finding]:
+    """Yield at most one finding: the most certain signature."""
+    series = run.get("loss")
+    if series is None:
+        return
+    curve = curve_of(series)
+    if len(curve) < 2:
+        return
+    for signature in (_blown_up, _climbed, _thrown_off, _swings, _relieved):
+        finding = signature(run, series, curve, options)
+        if finding is not None:
+            yield finding
+            return
+
+
+def _blown_up(run: Run, series: Series, curve: Curve, options: Options) -> Finding | None:
+    """A loss that climbed before it left the finite numbers."""
+    lost = len(curve) < len(series)
+    least = float(curve.values.min())
+    last = float(curve.values[-1])
+    if not lost or least <= 0 or last < options.blow_up * least:
+        return None
+    return _finding(
+        run,
+        series,
+        curve,
+        f"{series.name} grew from {least:.4g} to {last:.4g} and then was no number any more: the steps are too large.",
+        Severity.CRITICAL,
+        0.85,
+        "last finite loss over the least",
+        last / least,
+        options.blow_up,
+        "x",
+    )
+
+
+def _climbed(run: Run, series: Series, curve: Curve, options: Options) -> Finding | None:
+    """A loss that fell and then climbed, at a level that is no good."""
+    gained = max(0.0, curve.opening - curve.best)
+    if curve.rise_sigmas <= options.climb_sigmas or curve.rise <= options.climb * max(abs(curve.best), gained):
+        return None
+    skill = best_skill(run)
+    if skill is None:  # a loss alone: only a large climb
+        if curve.rise <= options.blind_climb * max(abs(curve.best), gained):
+            return None
+    elif skill > options.poor:
+        return None
+    if len(increases(run.get("learning_rate"))):
+        return None
+    return _finding(
+        run,
+        series,
+        curve,
+        f"{series.name} fell to {curve.best:.4g} and then climbed to {curve.end:.4g}: the steps leave the minimum.",
+        Severity.WARNING,
+        0.75,
+        "rise of the loss from its minimum, in units of its noise",
+        min(curve.rise_sigmas, 1e6),
+        options.climb_sigmas,
+        "σ",
+    )
+
+
+def _thrown_off(run: Run, series: Series, curve: Curve, options: Options) -> Finding | None:
+    """A first epoch far above a level that then never changes."""
+    rest = curve.values[1:]
+    if len(rest) < 3:
+        return None
+    level = float(np.median(rest))
+    spread = float(np.quantile(rest, 0.9) - np.quantile(rest, 0.1))
+    skill = best_skill(run)
+    if level <= 0 or curve.start < options.overshoot * level or spread > 0.05 * level:
+        return None
+    if skill is None or skill > 0.3:
+        return None
+    return _finding(
+        run,
+        series,
+        curve,
+        f"{series.name} began at {curve.start:.4g} and stayed at {level:.4g} since: the first steps were too large.",
+        Severity.WARNING,
+        0.75,
+        "first loss over the level of the rest",
+        curve.start / level,
+        options.overshoot,
+        "x",
+    )
+
+
+def _swings(run: Run, series: Series, curve: Curve, options: Options) -> Finding | None:
+    """Noise of the size of the progress."""
+    if len(curve) < 8 or curve.level <= 0:
+        return None
+    descent = max(0.0, curve.opening - curve.end)
+    if curve.noise < options.noise_of_level * curve.level or curve.noise < options.noise_of_descent * descent:
+        return None
+    ratio = min(curve.noise / descent, 10.0) if descent > 0 else 10.0
+    return _finding(
+        run,
+        series,
+        curve,
+        f"{series.name} swings by {100 * curve.noise / curve.level:.0f} % of its level from {run.axis} to "
+        f"{run.axis}: the steps overshoot.",
+        Severity.WARNING,
+        0.7,
+        "noise of the loss over its net descent",
+        100 * ratio,
+        100 * options.noise_of_descent,
+        "%",
+    )
+
+
+def _relieved(run: Run, series: Series, curve: Curve, options: Options) -> Finding | None:
+    """A sharp fall right at a logged cut of the rate."""
+    rate = run.get("learning_rate")
+    if rate is None or curve.descent <= 0:
+        return None
+    for epoch in changes(rate):
+        at = int(np.searchsorted(curve.epochs, epoch))
+        if not 3 <= at < len(curve) - 1 or rate.values[rate.epochs == epoch] > rate.values[0]:
+            continue
+        before, after = float(np.median(curve.values[at - 3 : at])), float(np.median(curve.values[at : at + 2]))
+        fallen = curve.start - before
+        if before - after > max(options.relief * max(fallen, 0), 6 * curve.noise) and fallen > 0:
+            return _finding(
+                run,
+                series,
+                curve,
+                f"{series.name} fell at once from {before:.4g} to {after:.4g} when the rate was cut at {run.axis} "
+                f"{epoch:g}: it had been too high before.",
+                Severity.INFO,
+                0.7,
+                "fall at the cut over the descent so far",
+                100 * (before - after) / fallen,
+                100 * options.relief,
+                "%",
+            )
+    return None
+
+
+def _finding(
+    run: Run,
+    series: Series,
+    curve: Curve,
+    summary: str,
+    severity: Severity,
+    confidence: float,
+    label: str,
+    value: float,
+    limit: float,
+    unit: str,
+) -> Finding:
+    return Finding(
+        severity=severity,
+        confidence=confidence,
+        summary=summary,
+        epoch=float(curve.epochs[0]),
+        evidence=(
+            Interval(
+                label=label,
+                value=value,
+                threshold=limit,
+                unit=unit,
+                series=series.name,
+                start=float(curve.epochs[0]),
+                end=float(curve.epochs[-1]),
+            ),
+        ),
+        fixes=(
+            optimizer.lower_learning_rate(run),
+            optimizer.warm_up(run),
+            optimizer.clip_gradients(),
+            optimizer.decay_learning_rate(run),
+            data.standardize_inputs(),
+        ),
+    )

@@ -1,0 +1,118 @@
+"""The validation loss jumps from epoch to epoch far more than the training loss.
+
+What it detects
+---------------
+A validation curve too rough to choose an epoch by.
+
+How it is detected
+------------------
+The larger of two measures of roughness over the second half of the run, relative to the level: the noise
+from second differences, and half the distance between the 10th and 90th percentile of the detrended
+values where at least a tenth of the epochs are spikes. It must exceed `roughness` and be `over_training`
+times that of the training loss. Above `severe` it is a warning, below it an info.
+
+Why it matters
+--------------
+The best epoch, early stopping and the comparison of two runs become a lottery.
+
+How to fix
+----------
+A larger validation set; for batch normalization larger batches or a lower momentum, so that the
+statistics used in validation follow; a lower or decaying rate; and the mean over several seeds before
+believing a difference.
+
+References
+----------
+Ioffe & Szegedy, Batch Normalization (2015): the moving statistics are used in validation only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from diagnose.check import Check, Needs, threshold
+from diagnose.finding import Finding, Interval, Severity
+from diagnose.measures.curve import Curve, curve_of, point_noise
+from diagnose.measures.validation_rise import DESCENT_FLOOR
+from diagnose.remedies import data, model, optimizer, training
+from diagnose.run import Run
+
+CHECK = Check(needs=Needs(any_of=(("val_loss",),), min_epochs=8))
+
+
+@dataclass(frozen=True)
+class Options:
+    """Thresholds of noisy-validation."""
+
+    roughness: float = threshold(
+        0.07, unit="share", source="chosen on real logs", help="roughness relative to the level, from which it is told"
+    )
+    severe: float = threshold(
+        0.3,
+        unit="share",
+        source="chosen on the tuning half of benchmarks/faults",
+        help="roughness from which it is a warning",
+    )
+    over_training: float = threshold(
+        3.0, unit="x", source="chosen on real logs", help="roughness over that of the training loss"
+    )
+
+
+def check(run: Run, options: Options) -> Iterator[Finding]:
+    """Yield at most one finding."""
+    series = run.get("val_loss")
+    if series is None:
+        return
+    curve = curve_of(series)
+    if len(curve) < 8:
+        return
+    rough = _roughness(curve)
+    loss = run.get("loss")
+    train = _roughness(curve_of(loss)) if loss is not None and len(curve_of(loss)) >= 8 else 0.0
+    if rough < max(options.roughness, options.over_training * train):
+        return
+    severe = rough >= options.severe
+    yield Finding(
+        severity=Severity.WARNING if severe else Severity.INFO,
+        confidence=0.9 if severe else 0.8,
+        summary=(
+            f"{series.name} jumps by about {100 * rough:.0f} % of its level from {run.axis} to {run.axis}"
+            + (f", {loss.name} by {100 * train:.1f} %." if loss is not None and train else ".")
+        ),
+        evidence=(
+            Interval(
+                label=f"roughness of {series.name} relative to its level",
+                value=100 * rough,
+                threshold=100 * (options.severe if severe else options.roughness),
+                unit="%",
+                series=series.name,
+                start=float(curve.epochs[len(curve) // 2]),
+                end=float(curve.epochs[-1]),
+            ),
+        ),
+        fixes=(
+            data.enlarge_validation(),
+            model.batch_norm_momentum(),
+            data.larger_batch(run),
+            optimizer.decay_learning_rate(run),
+            training.repeat_with_seeds(),
+        ),
+    )
+
+
+def _roughness(curve: Curve) -> float:
+    """Return the roughness of the second half, relative to its level (never less than a floor of the descent)."""
+    half = len(curve) // 2 if len(curve) >= 16 else min(2, len(curve) // 4)
+    values, smooth = curve.values[half:], curve.smooth[half:]
+    fallen = max(0.0, curve.opening - curve.best)
+    level = max(float(np.median(np.abs(smooth))), DESCENT_FLOOR * fallen)
+    if level <= 0:
+        return 0.0
+    residual = values - smooth
+    low, high = np.quantile(residual, (0.1, 0.9))
+    spikes = float((np.abs(residual) > 0.5 * level).mean())
+    spread = float(high - low) / 2 if spikes >= 0.1 else 0.0
+    return max(point_noise(values), spread) / level

@@ -1,0 +1,216 @@
+"""The run learned nothing: it stays where it started, or at chance level.
+
+What it detects
+---------------
+A flat training loss, or one that settled at the level of guessing.
+
+How it is detected
+------------------
+By one of two rules. At chance: the loss ends within `chance_tolerance` of ln K for a whole number K (or
+of the K in run.json) and the training accuracy ends inside 1/K plus three binomial standard errors (and
+`chance_margin`). Flat: from its opening level (the first epochs without a wild first one) the smoothed
+training loss fell by less than `flat` of it, or less than its noise, and no score rose above its noise;
+an accuracy, AUC or R2 that is already good is no such run.
+
+Why it matters
+--------------
+Nothing else in the log means anything until the model learns at all.
+
+How to fix
+----------
+From curves alone the cause cannot be known. Candidates, in the order that this run's numbers suggest: a
+wrong learning rate, labels that do not belong to the inputs or an output layer that does not fit the
+loss, unscaled inputs, dead or saturated units, an initialization without any asymmetry, frozen layers.
+`Monitor("run.csv")` logs what tells them apart.
+
+References
+----------
+Karpathy, A Recipe for Training Neural Networks (2019): verify the loss at initialization is ln K. Zhang
+et al., AutoTrainer (ICSE 2021); SageMaker Debugger, rule ``LossNotDecreasing``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from diagnose.check import Check, Needs, threshold
+from diagnose.finding import Comparison, Evidence, Finding, Interval, Severity
+from diagnose.fix import Fix
+from diagnose.measures.chance import (
+    accuracy_resolution,
+    binomial_error,
+    classes_at_chance,
+    classes_of,
+)
+from diagnose.measures.curve import Curve, curve_of, falling_share
+from diagnose.measures.learning import best_skill
+from diagnose.remedies import data, model, optimizer, training, transfer
+from diagnose.run import Run, Series
+
+CHECK = Check(
+    needs=Needs(any_of=(("loss",),), min_epochs=3),
+    explains=("metric-stuck", "plateau", "underfitting", "slow-convergence", "learning-rate-too-low"),
+)
+
+
+#: Fewer epochs than this that still fall steadily may yet learn; a flat loss alone says nothing before.
+_SHORT = 6
+#: Up to this confidence it is a warning: a loss that is flat from the start may have started good.
+_DOUBTFUL = 0.7
+
+
+@dataclass(frozen=True)
+class Options:
+    """Thresholds of not-learning."""
+
+    flat: float = threshold(
+        0.02,
+        unit="share",
+        source="chosen on the tuning half of benchmarks/faults",
+        help="fall of the training loss from its opening level",
+    )
+    chance_tolerance: float = threshold(
+        0.03,
+        unit="share",
+        source="chosen on the tuning half of benchmarks/faults",
+        help="distance of the loss from ln K",
+    )
+    chance_margin: float = threshold(
+        0.05, unit="accuracy", source="chosen on the tuning half of benchmarks/faults", help="accuracy above 1/K"
+    )
+    good: float = threshold(
+        0.5, unit="skill", source="half way from chance to perfect", help="skill at which a flat run is no fault"
+    )
+
+
+def check(run: Run, options: Options) -> Iterator[Finding]:
+    """Yield at most one finding."""
+    series = run.get("loss")
+    if series is None:
+        return
+    curve = curve_of(series)
+    if len(curve) < 3:
+        return
+    found = _at_chance(run, series, curve, options) or _flat(run, series, curve, options)
+    if found is None:
+        return
+    summary, evidence, confidence = found
+    yield Finding(
+        severity=Severity.CRITICAL if confidence > _DOUBTFUL else Severity.WARNING,
+        confidence=confidence,
+        summary=summary + ' The curves alone cannot tell why; Monitor("run.csv") would.',
+        epoch=float(curve.epochs[0]),
+        evidence=evidence,
+        fixes=_candidates(run, curve),
+    )
+
+
+def _at_chance(
+    run: Run, series: Series, curve: Curve, options: Options
+) -> tuple[str, tuple[Evidence, ...], float] | None:
+    accuracy = run.find("accuracy")
+    if accuracy is None or not len(curve_of(accuracy)):
+        return None
+    stated = classes_of(run.config)
+    classes = stated or classes_at_chance(curve.end, options.chance_tolerance)
+    if classes is None or abs(curve.end - math.log(classes)) > options.chance_tolerance * math.log(classes):
+        return None
+    if len(curve) < _SHORT and falling_share(curve) == 1.0:  # on its way, as yet too short a one
+        return None
+    reached = -curve_of(accuracy).end
+    error = binomial_error(1 / classes, accuracy_resolution(accuracy))
+    # A coarse accuracy bounds the sample from below only: the margin keeps its error from excusing everything.
+    limit = 1 / classes + max(options.chance_margin, min(3 * error, 2 * options.chance_margin))
+    if reached > limit:
+        return None
+    summary = (
+        f"{series.name} stays at {curve.end:.3f}, the level of guessing among {classes} classes "
+        f"(ln {classes} = {math.log(classes):.3f}), with {accuracy.name} at {reached:.0%}."
+    )
+    evidence = (
+        Comparison(
+            label=f"distance of {series.name} from chance level, ln {classes}",
+            value=abs(curve.end - math.log(classes)),
+            threshold=options.chance_tolerance * math.log(classes),
+            left_name=series.name,
+            left=curve.end,
+            right_name=f"ln {classes}",
+            right=math.log(classes),
+        ),
+        Comparison(
+            label=f"{accuracy.name} at the end against guessing",
+            value=reached,
+            threshold=limit,
+            left_name=accuracy.name,
+            left=reached,
+            right_name=f"1/{classes}",
+            right=1 / classes,
+        ),
+    )
+    return summary, evidence, 0.97
+
+
+def _flat(run: Run, series: Series, curve: Curve, options: Options) -> tuple[str, tuple[Evidence, ...], float] | None:
+    if len(curve) < _SHORT:
+        return None
+    size = abs(curve.opening)
+    fall = curve.opening - curve.end
+    floor = max(options.flat * size, 2 * curve.sigma)
+    if size == 0 or fall > floor or curve.rise > max(floor, 4 * curve.sigma):
+        return None
+    if curve.start - curve.opening > size:  # the first epoch brought it all: learned fast, or reached its floor
+        return None
+    skill = best_skill(run)
+    if skill is not None and skill >= options.good:
+        return None
+    if skill is None and 2 * curve.sigma > options.flat * size:  # too noisy to call a loss alone flat
+        return None
+    if any(_improved(s) for s in run.series if not s.is_loss and s.direction is not None):
+        return None
+    summary = f"{series.name} is flat: {curve.opening:.4g} at the start, {curve.end:.4g} at the end."
+    evidence = (
+        Interval(
+            label=f"fall of {series.name} over the run, relative",
+            value=100 * fall / size,
+            threshold=100 * floor / size,
+            unit="%",
+            series=series.name,
+            start=float(curve.epochs[0]),
+            end=float(curve.epochs[-1]),
+        ),
+    )
+    return summary, evidence, 0.85 if skill is not None else 0.65
+
+
+def _improved(series: Series) -> bool:
+    """Whether a score got better by more than its noise and 3 % of its level."""
+    curve = curve_of(series)
+    if len(curve) < 3:
+        return False
+    gain = float(curve.smooth[0]) - curve.end
+    return gain > max(3 * curve.sigma, 0.03 * curve.level)
+
+
+def _candidates(run: Run, curve: Curve) -> tuple[Fix, ...]:
+    """Return what to look at, ranked by what the curve itself suggests, each with the cause that it treats."""
+    too_high = optimizer.lower_learning_rate(run, addresses="learning rate too high")
+    too_low = optimizer.raise_learning_rate(run, addresses="learning rate too low")
+    output = model.match_output_to_loss(addresses="output layer does not fit the loss")
+    labels = data.check_labels(addresses="labels do not belong to the inputs")
+    scale = data.standardize_inputs(addresses="inputs are not scaled")
+    dead = model.use_leaky_relu(addresses="dead units")
+    initial = model.initialize_he(addresses="constant or too small initial weights")
+    vanishing = model.add_batch_norm(addresses="vanishing gradients or saturated units")
+    frozen = transfer.unfreeze(addresses="layers are frozen")
+    order: tuple[Fix, ...]
+    if curve.start > 1.5 * curve.opening:  # the first epoch threw the weights far away
+        order = (too_high, scale, dead, labels, output, initial, vanishing)
+    elif falling_share(curve) >= 0.85:  # hardly moves, but always downhill
+        order = (too_low, vanishing, frozen, scale, labels, output, initial)
+    elif curve.noise <= 1e-6 * max(abs(curve.level), 1e-12):  # does not move at all
+        order = (frozen, dead, output, initial, too_low, labels, scale)
+    else:
+        order = (labels, output, too_low, too_high, scale, initial, vanishing, dead)
+    return (training.monitor_layers(), *order)

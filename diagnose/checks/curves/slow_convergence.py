@@ -1,0 +1,135 @@
+"""Training stopped while the loss was still falling fast.
+
+What it detects
+---------------
+A run that was cut off: it would have gone on improving by a good part of what it had gained.
+
+How it is detected
+------------------
+A power law a + b t^-c fitted to the smoothed training loss (to the validation loss where that is the
+lower one, as under dropout) says what twice as many epochs would gain, as a share of the fall so far; it
+must exceed `gain_left`, and the last third of the run must have brought `late_share` of the fall, with
+the loss still above `remaining` of its first value. Runs of fewer than `settled` epochs get an info:
+every short run is still falling.
+
+Why it matters
+--------------
+The model is unfinished: judging its architecture by this run is unfair.
+
+How to fix
+----------
+Train longer, or get there sooner: a higher rate, momentum or Adam, batch normalization, scaled inputs.
+
+References
+----------
+Domhan et al., Speeding up Automatic Hyperparameter Optimization by Extrapolation of Learning Curves
+(IJCAI 2015); AutoTrainer's rule (best one-epoch gain < 0.01) depends on the metric's scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from diagnose.check import Check, Needs, threshold
+from diagnose.finding import Finding, Interval, Severity
+from diagnose.measures.curve import curve_of
+from diagnose.measures.learning import gain_left, is_good, late_share
+from diagnose.remedies import data, model, optimizer, training
+from diagnose.run import Run, Series
+
+CHECK = Check(needs=Needs(any_of=(("loss",),), min_epochs=5), live=False)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Thresholds of slow-convergence."""
+
+    gain_left: float = threshold(
+        0.2,
+        unit="share",
+        source="chosen on the tuning half of benchmarks/faults",
+        help="gain of twice the epochs relative to the fall so far",
+    )
+    late_share: float = threshold(
+        0.12,
+        unit="share",
+        source="chosen on the tuning half of benchmarks/faults",
+        help="share of the fall in the last third",
+    )
+    remaining: float = threshold(
+        0.4,
+        unit="share",
+        source="chosen on the tuning half of benchmarks/faults",
+        help="loss at the end over its first value",
+    )
+    settled: float = threshold(10, unit="epochs", source="common sense", help="epochs from which it is a warning")
+    good: float = threshold(
+        0.85, unit="skill", source="chosen on the tuning half of benchmarks/faults", help="skill that is no fault"
+    )
+
+
+def _judged(run: Run) -> Series | None:
+    """Return the training loss; the validation loss where dropout or augmentation holds the training loss above it."""
+    loss, unseen = run.get("loss"), run.get("val_loss")
+    if loss is None or unseen is None or not len(curve_of(loss)) or not len(curve_of(unseen)):
+        return loss
+    return unseen if curve_of(unseen).end < curve_of(loss).end else loss
+
+
+def _levelled(run: Run, options: Options) -> bool:
+    """Whether the validation score (else the validation loss) has stopped improving: more epochs would not help it."""
+    unseen = run.get("val_metric") or run.get("val_loss")
+    return unseen is not None and len(curve_of(unseen)) >= 5 and late_share(curve_of(unseen)) < options.late_share / 2
+
+
+def check(run: Run, options: Options) -> Iterator[Finding]:
+    """Yield at most one finding."""
+    series = _judged(run)
+    if series is None:
+        return
+    curve = curve_of(series)
+    if len(curve) < 5 or float(curve.values.min()) <= 0:
+        return
+    fall = float(curve.smooth[0] - curve.smooth[-1])
+    left, late = gain_left(curve), late_share(curve)
+    if fall <= 6 * curve.sigma or left < options.gain_left or late < options.late_share:
+        return
+    if curve.end < options.remaining * curve.start or is_good(run, options.good) or _levelled(run, options):
+        return
+    yield Finding(
+        severity=Severity.WARNING if len(curve) >= options.settled else Severity.INFO,
+        confidence=0.75,
+        summary=(
+            f"{series.name} was still falling when training ended at {curve.end:.4g}; twice the {run.axis}s would gain "
+            f"about another {100 * left:.0f} % of the descent."
+        ),
+        epoch=float(curve.epochs[-1]),
+        evidence=(
+            Interval(
+                label="gain of twice the training, relative to the fall so far",
+                value=100 * left,
+                threshold=100 * options.gain_left,
+                unit="%",
+                series=series.name,
+                start=float(curve.epochs[0]),
+                end=float(curve.epochs[-1]),
+            ),
+            Interval(
+                label="share of the fall in the last third",
+                value=100 * late,
+                threshold=100 * options.late_share,
+                unit="%",
+                series=series.name,
+                start=float(curve.epochs[int(len(curve) * 2 / 3)]),
+                end=float(curve.epochs[-1]),
+            ),
+        ),
+        fixes=(
+            training.train_longer(run),
+            optimizer.raise_learning_rate(run, factor=3.0),
+            optimizer.use_adam(),
+            model.add_batch_norm(),
+            data.standardize_inputs(),
+        ),
+    )

@@ -1,0 +1,168 @@
+r"""ReLU units that are zero for every sample.
+
+What it detects
+---------------
+A layer in which most ReLU units put out zero for every probe sample, to the end of the run; or in which their
+share grows fast and has passed one half.
+
+How it is detected
+------------------
+The dead fraction of a layer is the share of its units that are zero for all probe samples. A layer is
+reported where it is at least 0.7 from some epoch on to the end; or where it is at least 0.5 at the end, 0.3
+above its lowest earlier level, and still rising (Kendall's rank correlation with the epoch at least 0.6). A
+layer that is dead as a whole lets nothing pass, in either direction: that is critical.
+
+A dead fraction of 10 to 40 % is healthy: ReLU networks are sparse, and units that answer to rare samples
+look dead on a small probe. Layers that are frozen (no gradient, no update) are not reported: nothing can be
+mended there by training.
+
+Why it matters
+--------------
+The gradient of a dead unit is zero: it does not come back, and the layer has fewer units than the model says.
+
+How to fix
+----------
+Leaky ReLU, PReLU, ELU or swish; a lower learning rate where units died in training; He initialization and
+zero biases where they were dead from the start. Leaky ReLU lessens it, it does not cure vanishing gradients
+altogether.
+
+References
+----------
+Zhang et al., AutoTrainer, ICSE 2021 (zero-gradient share >= 0.7); Wardat et al., DeepDiagnosis, ICSE 2022 (70 %
+of outputs <= 0); Amazon SageMaker Debugger, DeadRelu; Lu et al., Dying ReLU and initialization, CiCP 2020.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from diagnose.check import Check, Needs, threshold
+from diagnose.checks.layer_evidence import by_layer, layer_table, listed, when
+from diagnose.finding import Finding, Interval, Severity
+from diagnose.fix import Fix
+from diagnose.measures.layer_profile import FloatArray, lasts, onset, rank_trend, tail_median
+from diagnose.remedies import model, optimizer
+from diagnose.run import Run
+
+CHECK = Check(
+    needs=Needs(statistics=("dead_fraction",), min_epochs=2),
+    explains=(
+        "not-learning", "plateau", "metric-stuck", "underfitting", "slow-convergence",
+        "vanishing-gradient", "frozen-weights",
+    ),
+)  # fmt: skip
+
+_WHOLE = 0.999
+
+
+@dataclass(frozen=True)
+class Options:
+    """Thresholds of dying-relu."""
+
+    dead: float = threshold(
+        0.7,
+        unit="share",
+        source="AutoTrainer 2021, DeepDiagnosis 2022",
+        help="share of dead units from which a layer is reported",
+    )
+    growing: float = threshold(
+        0.5,
+        unit="share",
+        source="SageMaker Debugger, DeadRelu",
+        help="share of dead units from which a layer is reported whose share grows",
+    )
+    growth: float = threshold(
+        0.3,
+        unit="share",
+        source="own trials",
+        help="how far the share must have risen above its lowest level to count as growing",
+    )
+    trend: float = threshold(
+        0.6,
+        unit="Kendall's tau",
+        source="own trials",
+        help="how steadily the share must rise with the epochs to count as growing",
+    )
+
+
+def check(run: Run, options: Options) -> Iterator[Finding]:
+    """Yield one finding with every layer that is dying or dead."""
+    dead = run.layers["dead_fraction"]
+    frozen = _frozen(run)
+    began = {
+        i: start
+        for i, layer in enumerate(dead.layers)
+        if layer not in frozen and (start := _began(dead.values[:, i], options)) is not None
+    }
+    if not began:
+        return
+    level = tail_median(dead.values)
+    worst = max(began, key=lambda i: level[i])
+    names = tuple(dead.layers[i] for i in began)
+    whole = [dead.layers[i] for i in began if level[i] >= _WHOLE]
+    at = min(began.values())
+    epoch = float(dead.epochs[at])
+    since = when(run, epoch, float(dead.epochs[0]))
+    if whole:
+        summary = f"Every unit of {listed(whole)} is dead {since}: nothing passes, forwards or backwards."
+    elif len(began) == 1:
+        summary = f"{level[worst]:.0%} of the ReLU units of {names[0]} are dead {since}."
+    else:
+        summary = f"Up to {level[worst]:.0%} of the ReLU units of {listed(names)} are dead {since}."
+    yield Finding(
+        severity=Severity.CRITICAL if whole else Severity.WARNING,
+        confidence=min(0.99, 0.7 + max(0.0, float(level[worst]) - options.dead)),
+        summary=summary,
+        epoch=epoch,
+        layers=names,
+        evidence=(
+            layer_table(dead, level, "dead units, median of the last epochs", threshold=options.dead, unit="share"),
+            Interval(
+                label=f"dead units of {dead.layers[worst]}",
+                value=float(level[worst]),
+                threshold=options.dead if level[worst] >= options.dead else options.growing,
+                unit="share",
+                series=f"dead_fraction/{dead.layers[worst]}",
+                start=float(dead.epochs[began[worst]]),
+                end=float(dead.epochs[-1]),
+            ),
+        ),
+        fixes=_fixes(run, died_in_training=at > 0),
+    )
+
+
+def _began(share: FloatArray, options: Options) -> int | None:
+    """Return the index from which a layer is dead, or since when it is dying; None where it is well."""
+    sampled = np.flatnonzero(np.isfinite(share))
+    share = share[sampled]
+    start = onset(share >= options.dead)
+    if start is not None and lasts(start, len(share)):
+        return int(sampled[start])
+    if len(share) < 5:
+        return None
+    end, low = float(tail_median(share[:, None])[0]), float(share.min())
+    if end < options.growing or end - low < options.growth or rank_trend(share) < options.trend:
+        return None
+    start = onset(share >= low + options.growth / 2)
+    return None if start is None else int(sampled[start])
+
+
+def _frozen(run: Run) -> set[str]:
+    """Return the layers that are known not to be trained: sampled, but without gradient and update."""
+    gradients = by_layer(run, "grad_norm")
+    updates = by_layer(run, "update_ratio")
+    return {
+        layer
+        for layer, ratio in updates.items()
+        if not np.nan_to_num(ratio).any() and layer in gradients and np.isnan(gradients[layer]).all()
+    }
+
+
+def _fixes(run: Run, *, died_in_training: bool) -> tuple[Fix, ...]:
+    leaky = model.use_leaky_relu(addresses="no gradient below zero")
+    slower = optimizer.lower_learning_rate(run, addresses="steps that push units below zero for good")
+    initial = model.initialize_he(addresses="biases or weights that start below zero")
+    return (leaky, slower, initial) if died_in_training else (initial, leaky, slower)

@@ -1,0 +1,267 @@
+"""The command ``diagnose``: arguments -> read -> analyze -> render -> exit code.
+
+Nothing heavy is imported before it is needed: ``--version`` and shell completion answer without NumPy.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from diagnose import __version__, console, discovery
+from diagnose.call import EXIT_ERROR, EXIT_FINE, MINIMUM_WIDTH, Call, UsageError, understand
+from diagnose.settings import FORMATS, LIMITS
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from diagnose.report import Report
+    from diagnose.watch import Display
+
+EXIT_INTERRUPTED = 130
+
+
+class OneLineCommand(click.Command):
+    """A command whose every error is one line on standard error and exit code 2."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run the command and leave with its exit code."""
+        extra |= {"standalone_mode": False, "prog_name": "diagnose"}
+        try:
+            code = super().main(*args, **extra)
+        except click.UsageError as error:
+            code = _fail(f"{error.format_message()} ('diagnose -h' shows the usage)")
+        except click.ClickException as error:
+            code = _fail(error.format_message())
+        except (click.Abort, KeyboardInterrupt):
+            code = EXIT_INTERRUPTED
+        except Exception as error:
+            code = _fail(_internal(error))
+        sys.exit(code)
+
+
+def _complete_checks(
+    _context: click.Context, _parameter: click.Parameter, typed: str
+) -> list[CompletionItem]:
+    """Complete the last name of a comma-separated list."""
+    from click.shell_completion import CompletionItem
+
+    before, comma, last = typed.rpartition(",")
+    return [CompletionItem(before + comma + name) for name in discovery.names() if name.startswith(last)]
+
+
+def _complete_ids(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
+    return [id for id in discovery.ids() if id.startswith(typed)]
+
+
+_PATH = click.Path(readable=False, path_type=str)
+
+
+@click.command(
+    cls=OneLineCommand,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 unreadable source or wrong usage.",
+)
+@click.argument("sources", metavar="SOURCE...", nargs=-1, type=_PATH)
+@click.option("--format", "-f", type=click.Choice(FORMATS), help="Form of the report.  [default: terminal]")
+@click.option(
+    "--output",
+    "-o",
+    metavar="FILE",
+    type=_PATH,
+    help="Write the report to FILE; its suffix tells the format.",
+)
+@click.option(
+    "--select",
+    "-s",
+    metavar="NAMES",
+    multiple=True,
+    shell_complete=_complete_checks,
+    help="Run these checks only: ids or families, comma-separated; repeatable.",
+)
+@click.option(
+    "--ignore",
+    "-i",
+    metavar="NAMES",
+    multiple=True,
+    shell_complete=_complete_checks,
+    help="Leave these checks out.",
+)
+@click.option(
+    "--fail-on", type=click.Choice(LIMITS), help="Severity from which the exit code is 1.  [default: warning]"
+)
+@click.option(
+    "--set",
+    "thresholds",
+    metavar="CHECK.OPTION=NUMBER",
+    multiple=True,
+    help="Change a threshold; --explain ID names them. Repeatable.",
+)
+@click.option(
+    "--role",
+    "roles",
+    metavar="COLUMN=ROLE",
+    multiple=True,
+    help="Say what a column is, for example score=val_accuracy. Repeatable.",
+)
+@click.option("--watch", "-w", is_flag=True, help="Follow logs that still grow, until Ctrl-C.")
+@click.option(
+    "--interval",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0.05),
+    default=1.0,
+    show_default=True,
+    help="How often --watch looks.",
+)
+@click.option("--verbose", "-v", is_flag=True, help="Also say which checks passed and which could not look.")
+@click.option(
+    "--color",
+    type=click.Choice(("auto", "always", "never")),
+    default="auto",
+    show_default=True,
+    help="Colour; NO_COLOR and FORCE_COLOR are heeded.",
+)
+@click.option(
+    "--width", metavar="COLUMNS", type=click.IntRange(min=MINIMUM_WIDTH), help="Width of the report."
+)
+@click.option("--no-settings", is_flag=True, help="Heed no kerasdx.toml and no pyproject.toml.")
+@click.option(
+    "--explain",
+    metavar="ID",
+    shell_complete=_complete_ids,
+    help="Show a check's documentation and thresholds.",
+)
+@click.option("--list-checks", is_flag=True, help="List every check.")
+@click.option(
+    "--completion", type=click.Choice(("bash", "zsh", "fish")), help="Print the completion script of a shell."
+)
+@click.version_option(__version__, message="kerasdx %(version)s")
+@click.pass_context
+def command(context: click.Context, /, **given: Any) -> int:
+    """Find out why a training run went wrong.
+
+    SOURCE is a log in nearly any form (CSV, JSON, progress-bar text, TensorBoard events), a folder that is
+    searched for logs, or - for standard input.
+    """
+    if given["completion"]:
+        return _print_completion(context.command, given["completion"])
+    if given["list_checks"] or given["explain"]:
+        return _document(given)
+    if not given["sources"]:
+        raise click.UsageError("name a log, a folder, or - for standard input")
+    call = understand(given)
+    if given["watch"]:
+        return _watch(given["sources"], call, given["interval"])
+    report = _gather(given["sources"], call)
+    call.deliver(report)
+    return _conclude(report, call)
+
+
+def main() -> None:
+    """Run the command: the entry point of the script ``diagnose``."""
+    command.main()
+
+
+def _gather(arguments: Sequence[str], call: Call) -> Report:
+    """Read and diagnose every source; what cannot be read becomes an error of the report."""
+    from diagnose.api import expand_all
+    from diagnose.report import Report, merge
+
+    sources, errors = expand_all(arguments)
+    sources = [s for s in sources if not call.is_output(s)]  # of an earlier call, found in a folder
+    progress = console.Progress(len(sources))
+    reports = [Report(runs=(), errors=tuple(errors))]
+    for number, source in enumerate(sources, 1):
+        progress.step(number, source)
+        reports.append(_diagnose(source, call))
+    progress.clear()
+    return merge(reports)
+
+
+def _diagnose(source: str, call: Call, *, live: bool = False) -> Report:
+    from diagnose.api import diagnose_source
+    from diagnose.readers.base import ReadError
+    from diagnose.report import Report, SourceError
+
+    if source == "-" and console.is_terminal(sys.stdin):
+        console.complain("reading the log from standard input; Ctrl-D ends it")
+    try:
+        return diagnose_source(source, call.selection, call.roles, live=live)
+    except ReadError as error:
+        return Report(runs=(), errors=(SourceError(source, str(error)),))
+    except Exception as error:  # the others are still to be reported
+        return Report(runs=(), errors=(SourceError(source, _internal(error)),))
+
+
+def _watch(arguments: Sequence[str], call: Call, interval: float) -> int:
+    """Follow the sources until Ctrl-C and return the exit code of the last report."""
+    from diagnose import watch
+
+    if "-" in arguments:
+        raise click.UsageError("--watch follows files; standard input cannot be read twice")
+    if call.output is None and call.format != "terminal":
+        raise click.UsageError(f"--watch draws in the terminal; name a file with --output for {call.format}")
+    watched = watch.Watch(arguments, lambda source: _diagnose(source, call, live=True))
+    return _conclude(watch.follow(watched, _display(call), interval), call)
+
+
+def _conclude(report: Report, call: Call) -> int:
+    """Say what could not be read, a line each, and return the exit code."""
+    for error in report.errors:
+        console.complain(f"{error.source}: {error.error}")
+    return call.exit_code(report)
+
+
+def _display(call: Call) -> Display:
+    from diagnose import watch
+
+    if call.output is None and console.is_terminal(sys.stdout):
+        return watch.Screen(call.render, lambda: console.size(sys.stdout, os.environ))
+    return watch.Lines(call.deliver, call.save)
+
+
+def _document(given: dict[str, Any]) -> int:
+    from diagnose import explain
+    from diagnose.check import load_checks
+
+    color = console.wants_color(given["color"], sys.stdout, os.environ)
+    width = given["width"] or min(console.size(sys.stdout, os.environ)[0], 100)
+    checks = load_checks()
+    if given["list_checks"]:
+        console.write_out(explain.render_list(checks, width=width, color=color))
+        return EXIT_FINE
+    try:
+        check = explain.find(given["explain"], checks)
+    except ValueError as error:
+        raise UsageError(f"--explain: {error}") from error
+    console.write_out(explain.render(explain.page(check), width=width, color=color))
+    return EXIT_FINE
+
+
+def _print_completion(command: click.Command, shell: str) -> int:
+    from click.shell_completion import get_completion_class
+
+    completion = get_completion_class(shell)
+    if completion is None:
+        raise UsageError(f"--completion: no script for {shell}")
+    console.write_out(completion(command, {}, "diagnose", "_DIAGNOSE_COMPLETE").source())
+    return EXIT_FINE
+
+
+def _fail(message: str) -> int:
+    console.complain(message)
+    return EXIT_ERROR
+
+
+def _internal(error: Exception) -> str:
+    """Return the line for an error that is ours; the traceback only where it is asked for."""
+    if os.environ.get("KERASDX_DEBUG"):
+        import traceback
+
+        traceback.print_exception(error)
+    what = f"internal error ({type(error).__name__}: {error})"
+    return f"{what}; please report it with the log (KERASDX_DEBUG=1 shows where it is)"

@@ -1,0 +1,193 @@
+"""Which sources an argument stands for: itself, or the logs found under a folder.
+
+A folder that one reader takes as a whole (a KerasTuner project, an MLflow store, a TensorBoard log folder) is one
+source. Everything else is looked into, within bounds; files that are no logs are left out without a word.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from diagnose.readers import RECOGNISED, ReadError, format_of, is_binary
+from diagnose.readers.base import Document
+
+MAX_ENTRIES = 20_000
+MAX_DEPTH = 12
+SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "site-packages", "venv"})
+
+_SUFFIXES = frozenset({".csv", ".tsv", ".log", ".txt", ".json", ".jsonl"})
+_CELL = re.compile(r"[,;\t|]")
+#: A column name that only a table of curves has; headerless tables are read where named, not found by searching.
+_CURVE_NAME = re.compile(
+    r"epochs?|.*loss.*|(train|val|valid|test)[ _/].*|.*[_/ ]?acc(uracy)?|.*(map50|reward|learning_rate).*",
+    re.IGNORECASE,
+)
+_CHECKPOINT = re.compile(r"checkpoint-(\d+)")
+
+
+@dataclass
+class Found:
+    """The sources under a folder.
+
+    Parameters
+    ----------
+    sources
+        Sorted paths.
+    looked_at
+        How many entries were looked at.
+    complete
+        False where the search stopped at its bounds.
+    """
+
+    sources: list[str] = field(default_factory=list)
+    looked_at: int = 0
+    complete: bool = True
+
+
+def expand(argument: str) -> list[str]:
+    """Return the sources that an argument of the command stands for.
+
+    Parameters
+    ----------
+    argument
+        A file, ``-`` or an MLflow URI, which stand for themselves, or a folder.
+
+    Raises
+    ------
+    ReadError
+        The folder has no log in it, or cannot be listed.
+    """
+    if argument == "-" or argument.startswith("mlflow:") or not os.path.isdir(argument):
+        return [argument]
+    found = find(argument)
+    if not found.sources:
+        bound = "" if found.complete else f" among the first {found.looked_at:,} entries"
+        raise ReadError(f"is a folder without a training log{bound}", f"diagnose reads {RECOGNISED}")
+    return found.sources
+
+
+def find(folder: str) -> Found:
+    """Search a folder for logs: at most `MAX_ENTRIES` entries, `MAX_DEPTH` deep, each folder once."""
+    try:
+        os.scandir(folder).close()
+    except OSError as error:
+        reason = "permission denied" if isinstance(error, PermissionError) else str(error.strerror).lower()
+        raise ReadError(f"cannot be listed: {reason}", "check the permissions of the folder") from error
+    found = Found()
+    _walk(Path(folder), 0, set(), found)
+    found.sources = _without_earlier_checkpoints(found.sources)
+    return found
+
+
+def _walk(folder: Path, depth: int, visited: set[tuple[int, int]], found: Found) -> None:
+    try:
+        status = folder.stat()
+        if (status.st_dev, status.st_ino) in visited:  # a loop of symbolic links
+            return
+        visited.add((status.st_dev, status.st_ino))
+        whole = format_of(Document(str(folder), path=folder))
+        entries = list(_list(folder, found))
+    except OSError:  # a folder below the one that was named: the others still count
+        return
+    if whole is not None:
+        found.sources.append(str(folder))
+        if not _leaves_files(whole):
+            return
+    for path in entries:
+        if path.is_dir():
+            if depth + 1 > MAX_DEPTH:
+                found.complete = False
+            elif not _skipped(path.name) and not (whole is not None and _has_events(path)):
+                _walk(path, depth + 1, visited, found)
+        elif is_candidate(path) and not (whole is not None and "tfevents" in path.name):
+            found.sources.append(str(path))
+
+
+def _leaves_files(module: object) -> bool:
+    """Whether other logs may lie beside what the reader takes: TensorBoard's folders often hold a CSV, too."""
+    return getattr(module, "FORMAT", "") == "tensorboard"
+
+
+def _has_events(folder: Path) -> bool:
+    try:
+        return any("tfevents" in entry.name for entry in os.scandir(folder))
+    except OSError:
+        return False
+
+
+def _list(folder: Path, found: Found) -> Iterator[Path]:
+    """Yield the entries of a folder in order, up to what is left of the bound."""
+    names = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if found.looked_at >= MAX_ENTRIES:
+                found.complete = False
+                break
+            found.looked_at += 1
+            names.append(entry.name)
+    for name in sorted(names):
+        yield folder / name
+
+
+def _skipped(name: str) -> bool:
+    return name.startswith(".") or name in SKIPPED_FOLDERS
+
+
+def is_candidate(path: Path) -> bool:
+    """Whether a file found by searching is a log, whole or broken, by its suffix and its first bytes."""
+    events = "tfevents" in path.name
+    if path.name.startswith(".") or not (events or path.suffix.lower() in _SUFFIXES or path.name == "mlflow.db"):
+        return False
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return False
+        document = Document(str(path), path=path)
+        if not document.head.strip():
+            return False
+        return events or _is_log(document)
+    except OSError:
+        return not events and path.suffix.lower() == ".csv"  # named like a log and unreadable: to be reported
+
+
+def _is_log(document: Document) -> bool:
+    module = format_of(document)
+    name = getattr(module, "__name__", "").rpartition(".")[2]
+    if name == "keras_csv":
+        return _has_curve_header(document)
+    if name == "keras_history_json":
+        return re.search(rb'"(val_)?(loss|acc)', document.head) is not None
+    return module is not None and not (is_binary(document) and name == "")
+
+
+def _has_curve_header(document: Document) -> bool:
+    for line in document.head_text.splitlines()[:30]:
+        cells = [cell.strip(" \"'#\ufeff") for cell in _CELL.split(line)]
+        if len(cells) > 1 and all(len(c) <= 60 for c in cells) and any(_CURVE_NAME.fullmatch(c) for c in cells):
+            return True
+    return False
+
+
+def _without_earlier_checkpoints(sources: list[str]) -> list[str]:
+    """Keep one trainer_state.json of a Hugging Face run: every later checkpoint repeats the earlier ones' history."""
+    latest: dict[Path, tuple[int, str]] = {}
+    for source in sources:
+        path = Path(source)
+        number = _CHECKPOINT.fullmatch(path.parent.name)
+        if path.name == "trainer_state.json" and number:
+            run = path.parent.parent
+            latest[run] = max(latest.get(run, (-1, "")), (int(number[1]), source))
+    kept = {source for _, source in latest.values()}
+    return [
+        source
+        for source in sources
+        if not (
+            Path(source).name == "trainer_state.json"
+            and _CHECKPOINT.fullmatch(Path(source).parent.name)
+            and (source not in kept or str(Path(source).parent.parent / "trainer_state.json") in sources)
+        )
+    ]

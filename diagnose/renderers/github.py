@@ -1,0 +1,66 @@
+"""Report -> workflow commands of GitHub Actions: annotations of the files that a job has looked at.
+
+Escaping follows `actions/toolkit` (packages/core/src/command.ts). GitHub shows the first ten errors and the first
+ten warnings of a step, so causes come before their effects, whatever the order of the runs.
+"""
+
+from __future__ import annotations
+
+import re
+
+from diagnose.finding import Severity
+from diagnose.renderers import outline, wording
+from diagnose.renderers.outline import Entry
+from diagnose.report import Report, RunReport
+
+_COMMANDS = {Severity.CRITICAL: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
+_URI = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:")
+
+
+def render(report: Report) -> str:
+    """Return one annotation per finding and unreadable source, and a line that counts the runs."""
+    told = [
+        (root_or_effect, -entry.finding.severity.rank, _annotation(run, entry))
+        for run in report.runs
+        for root in outline.outline(run.findings)
+        for root_or_effect, entry in [(0, root), *((1, effect) for effect in root.effects)]
+    ]
+    told.sort(key=lambda item: item[:2])
+    lines = [command("error", f"Cannot read {e.source}: {e.error}", e.source, "kerasdx") for e in report.errors]
+    lines += [line for _, _, line in told]
+    # Nothing but words of our own: a name from a log may not start a command.
+    return "\n".join([*lines, f"kerasdx: {wording.tally(report.runs) if report.runs else 'no runs'}"]) + "\n"
+
+
+def command(name: str, message: str, source: str, title: str) -> str:
+    """Return a workflow command; `source` is named as the file where it is one."""
+    properties = {"file": source} if _is_file(source) else {}
+    properties["title"] = title
+    written = ",".join(f"{key}={_escape_property(value)}" for key, value in properties.items())
+    return f"::{name} {written}::{_escape(message)}"
+
+
+def _is_file(source: str) -> bool:
+    return bool(source) and source != "-" and not _URI.match(source)
+
+
+def _annotation(report: RunReport, entry: Entry) -> str:
+    finding, run = entry.finding, report.run
+    lines = [finding.summary]
+    if finding.caused_by:
+        lines.append(f"Caused by {', '.join(finding.caused_by)}.")
+    lines += [wording.evidence(item, run.axis) for item in finding.evidence]
+    lines += [f"Fix {i}: {fix.title}" for i, fix in enumerate(finding.fixes, 1)]
+    if run.title != run.source:
+        lines.insert(0, run.title)
+    title = f"{finding.check} ({wording.sureness(finding.confidence)})"
+    return command(_COMMANDS[finding.severity], "\n".join(lines), run.source, title)
+
+
+def _escape(text: str) -> str:
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _escape_property(text: str) -> str:
+    return _escape(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,135 @@
+"""Report -> JSON of schema ``kerasdx/1`` (see `diagnose/schema.json`): stable and strict.
+
+A number that is not finite is written as null, for JSON has no literal for it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from typing import Any
+
+from diagnose import __version__
+from diagnose.finding import Evidence, Finding, LayerTable, Outcome
+from diagnose.fix import Change, Fix
+from diagnose.report import Report, RunReport
+
+SCHEMA = "kerasdx/1"
+
+#: Up to so many runs a person may read it: lines are indented, with which Python's encoder is ten times slower.
+_INDENTED_RUNS = 10
+_EPOCH_FIELDS = frozenset({"epoch", "start", "end"})
+
+
+def render(report: Report) -> str:
+    """Return the report as a JSON document."""
+    indent = 2 if len(report.runs) <= _INDENTED_RUNS else None
+    return json.dumps(to_dict(report), indent=indent, allow_nan=False)
+
+
+def to_dict(report: Report) -> dict[str, Any]:
+    """Return the report as a dictionary that the JSON Schema describes."""
+    return {
+        "schema": SCHEMA,
+        "version": __version__,
+        "runs": [_run(r) for r in report.runs],
+        "errors": [{"source": _text(e.source), "error": _text(e.error)} for e in report.errors],
+    }
+
+
+def _run(report: RunReport) -> dict[str, Any]:
+    run, best = report.run, report.best
+    return {
+        "source": _text(run.source),
+        "title": _text(run.title),
+        "part": None if run.part is None else _fields(run.part),
+        "format": run.format,
+        "axis": run.axis,
+        "epochs": run.epochs,
+        "restarts": [_epoch(e) for e in run.restarts],
+        "verdict": report.verdict,
+        "summary": _text(report.summary),
+        "best": None if best is None else _fields(best),
+        "findings": [_finding(f) for f in report.findings],
+        "outcomes": [_outcome(o) for o in report.outcomes],
+        "notes": [_text(n) for n in run.notes],
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "check": finding.check,
+        "severity": finding.severity.value,
+        "confidence": finding.confidence,
+        "epoch": _epoch(finding.epoch),
+        "layers": [_text(name) for name in finding.layers],
+        "summary": _text(finding.summary),
+        "evidence": [_evidence(e) for e in finding.evidence],
+        "caused_by": list(finding.caused_by),
+        "fixes": [_fix(f) for f in finding.fixes],
+    }
+
+
+def _evidence(item: Evidence) -> dict[str, Any]:
+    fields = {"type": item.type, **_fields(item)}
+    if isinstance(item, LayerTable):
+        fields["rows"] = [{"layer": _text(layer), "value": _number(value)} for layer, value in item.rows]
+    return fields
+
+
+def _fix(fix: Fix) -> dict[str, Any]:
+    return {
+        "id": fix.id,
+        "title": _text(fix.title),
+        "why": _text(fix.why),
+        "cost": _text(fix.cost),
+        "applicability": fix.applicability.value,
+        "addresses": _text(fix.addresses),
+        "changes": [_change(c) for c in fix.changes],
+        "code": _text(fix.code),
+    }
+
+
+def _change(change: Change) -> dict[str, Any]:
+    bounds = {"low": change.low, "high": change.high}
+    return {
+        "path": change.path,
+        "op": change.op,
+        "value": _plain(change.value),
+        **{name: _number(limit) for name, limit in bounds.items() if limit is not None},
+    }
+
+
+def _outcome(outcome: Outcome) -> dict[str, Any]:
+    return {"check": outcome.check, "outcome": outcome.kind.value, "reason": _text(outcome.reason)}
+
+
+def _fields(item: Any) -> dict[str, Any]:
+    """Return the fields of a flat dataclass, each as JSON can hold it."""
+    return {
+        f.name: _epoch(getattr(item, f.name)) if f.name in _EPOCH_FIELDS else _plain(getattr(item, f.name))
+        for f in dataclasses.fields(item)
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return _text(value)
+    return _number(value) if isinstance(value, float) else value
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _epoch(value: float | None) -> int | float | None:
+    """Return an epoch as an integer where it is whole."""
+    if value is None or not math.isfinite(value):
+        return None
+    return int(value) if float(value).is_integer() else float(value)
+
+
+def _text(text: str) -> str:
+    """Return text that UTF-8 can hold: a file name may carry bytes that are none (lone surrogates)."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,161 @@
+"""The words and numbers of a report, said the same way by every renderer.
+
+What is returned is plain text with names from the log in it; each renderer escapes it for its own medium.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from diagnose.finding import Comparison, Evidence, Finding, Interval, LayerTable, Point
+from diagnose.fix import Change, Fix
+from diagnose.report import Best, RunReport
+
+#: A sign beside the word, so that a verdict can be told without colour: (Unicode, ASCII).
+SIGNS = {
+    "healthy": ("✓", "+"),
+    "info": ("i", "i"),
+    "warning": ("!", "!"),
+    "critical": ("✗", "X"),
+    "unknown": ("?", "?"),
+}
+
+_LAYERS_SHOWN = 5
+_OPERATIONS = {
+    "set": "set {path} to {value}",
+    "multiply": "multiply {path} by {value}",
+    "add": "add {value} to {path}",
+}
+
+
+def number(value: float) -> str:
+    """Return a number with about four significant digits, without an exponent where it is easy to read."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "infinity" if value > 0 else "-infinity"
+    size = abs(value)
+    if 1000 <= size < 1e6:
+        return f"{value:.0f}"
+    text = f"{value:.4g}" if size == 0 or size >= 1e-4 else f"{value:.3g}"
+    mantissa, exponent, power = text.partition("e")
+    return f"{mantissa}e{int(power)}" if exponent else text
+
+
+def measured(value: float, unit: str = "") -> str:
+    """Return a number with its unit."""
+    return f"{number(value)} {unit}" if unit else number(value)
+
+
+def count(n: int, noun: str) -> str:
+    """Return ``1 epoch``, ``2 epochs``."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def sureness(confidence: float) -> str:
+    """Return ``97 % sure``; only a certainty is called 100 %."""
+    percent = 100 if confidence == 1 else min(99, round(100 * confidence))
+    return f"{percent} % sure"
+
+
+def evidence(item: Evidence, axis: str = "epoch") -> str:
+    """Return one line of evidence: what was measured, the threshold, and where."""
+    text = f"{item.label}: {measured(item.value, item.unit)}"
+    if item.threshold is not None:
+        text += f" (threshold {measured(item.threshold, item.unit)})"
+    at = where(item, axis)
+    return f"{text}; {at}" if at else text
+
+
+def where(item: Evidence, axis: str = "epoch") -> str:
+    """Return where a piece of evidence was measured: the curve or layers, and the epochs."""
+    match item:
+        case Point():
+            return f"{item.series}, {axis} {item.epoch:g}"
+        case Interval():
+            return f"{item.series}, {axis}s {item.start:g} to {item.end:g}"
+        case Comparison():
+            at = "" if item.epoch is None else f", {axis} {item.epoch:g}"
+            return f"{item.left_name} {number(item.left)}, {item.right_name} {number(item.right)}{at}"
+        case LayerTable():
+            rows = worst_first(item)
+            shown = ", ".join(f"{layer} {number(value)}" for layer, value in rows[:_LAYERS_SHOWN])
+            more = len(rows) - _LAYERS_SHOWN
+            return f"{axis} {item.epoch:g}: {shown}" + (f" and {count(more, 'more layer')}" if more > 0 else "")
+        case _:
+            return ""
+
+
+def worst_first(table: LayerTable) -> list[tuple[str, float]]:
+    """Return the rows of a layer table from the one that `value` names as the worst."""
+    return sorted(table.rows, key=lambda row: _distance(row[1], table.value))
+
+
+def _distance(value: float, worst: float) -> float:
+    distance = abs(value - worst)
+    return math.inf if math.isnan(distance) else distance
+
+
+def place(finding: Finding, axis: str = "epoch") -> str:
+    """Return where a finding holds: the epoch it began at and its layers; empty for the whole run."""
+    parts = [] if finding.epoch is None else [f"{axis} {finding.epoch:g}"]
+    if finding.layers:
+        parts.append(names(finding.layers))
+    return ", ".join(parts)
+
+
+def names(items: Sequence[str], shown: int = _LAYERS_SHOWN) -> str:
+    """Return names joined by commas, the tail counted."""
+    more = len(items) - shown
+    return ", ".join(items[:shown]) + (f" and {more} more" if more > 0 else "")
+
+
+def shorten(text: str, length: int) -> str:
+    """Return text of at most `length` characters, its middle cut: both ends of a layer's name tell it apart."""
+    if len(text) <= length:
+        return text
+    tail = (length - 1) // 2
+    return f"{text[: length - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def best(item: Best, axis: str = "epoch") -> str:
+    """Return ``val_loss 0.41 at epoch 12``."""
+    return f"{item.metric} {number(item.value)} at {axis} {item.epoch:g}"
+
+
+def length(report: RunReport) -> str:
+    """Return how long the run was: ``60 epochs``."""
+    return count(report.run.epochs, report.run.axis)
+
+
+def change(item: Change) -> str:
+    """Return one change of one setting in words, with the bounds of its outcome."""
+    value = number(item.value) if isinstance(item.value, float) else str(item.value)
+    text = _OPERATIONS[item.op].format(path=item.path, value=value)
+    bounds = [("at least", item.low), ("at most", item.high)]
+    limits = [f"{word} {number(limit)}" for word, limit in bounds if limit is not None]
+    return f"{text} ({', '.join(limits)})" if limits else text
+
+
+def rationale(fix: Fix) -> str:
+    """Return why a fix should work, what it treats where that is open, and what it costs."""
+    sentences = [_sentence(fix.why)] if fix.why else []
+    if fix.addresses:
+        sentences.append(_sentence(f"For the case: {fix.addresses}"))
+    if fix.cost:
+        sentences.append(_sentence(f"Cost: {fix.cost}"))
+    return " ".join(sentences)
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text if text.endswith((".", "!", "?")) else text + "."
+
+
+def tally(reports: Sequence[RunReport]) -> str:
+    """Return ``3 runs: 1 critical, 2 healthy``, the worst first."""
+    verdicts = [r.verdict for r in reports]
+    order = ("critical", "warning", "info", "unknown", "healthy")
+    parts = [f"{verdicts.count(v)} {v}" for v in order if v in verdicts]
+    return f"{count(len(reports), 'run')}: {', '.join(parts)}"

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from diagnose.finding import Severity
+from tests.curves import OVER, UNDER, decay, defaults, fix_ids, healthy, line, look, noise, not_applicable, one, path, run
+
+CHECK = "learning-rate-too-low"
+OPTIONS = defaults(CHECK)
+TEN = {"classes": 10}
+
+
+def creeping(fall: float, n: int = 200, sigma: float = 1e-4):
+    return line(n, 1.0, 1.0 - fall) + noise(n, sigma)
+
+
+def test_a_straight_descent_that_gets_nowhere():
+    finding = one(CHECK, run(loss=creeping(OPTIONS.little / 3), first=1))
+    assert finding.severity == Severity.WARNING
+    fall, late = finding.evidence
+    assert fall.value == pytest.approx(100 * OPTIONS.little / 3, rel=0.1)
+    assert (fall.start, fall.end) == (1, 200)
+    assert late.value == pytest.approx(100 / 3, rel=0.1)  # straight: a third of the run brings a third of the fall
+    assert fix_ids(finding)[0] == "raise-learning-rate"
+
+
+@pytest.mark.parametrize(("factor", "fires"), [(UNDER, True), (OVER, False)])
+def test_how_little_it_must_have_fallen(factor, fires):
+    assert bool(look(CHECK, run(loss=creeping(factor * OPTIONS.little)))) == fires
+
+
+@pytest.mark.parametrize(("factor", "fires"), [(UNDER, False), (OVER, True)])
+def test_how_straight_the_descent_must_be(factor, fires):
+    late = factor * OPTIONS.late_share
+    fall = OPTIONS.little / 2
+    values = path(300, (0, 1.0), (2 / 3, 1 - fall * (1 - late)), (1, 1 - fall)) + noise(300, 1e-4)
+    assert bool(look(CHECK, run(loss=values))) == fires
+
+
+@pytest.mark.parametrize(("factor", "fires"), [(UNDER, False), (OVER, True)])
+def test_the_descent_must_stand_out_of_the_noise(factor, fires):
+    """400 epochs are smoothed over 20: a smoothed value has the noise of one point over the root of 20."""
+    fall = OPTIONS.little / 2
+    sigma = fall / (factor * OPTIONS.sigmas) * np.sqrt(20)
+    wobble = sigma * (-1.0) ** np.arange(400) * np.sqrt(6) / 4 / 1.4826  # its measured noise is sigma
+    assert bool(look(CHECK, run(loss=line(400, 1.0, 1.0 - fall) + wobble), late_share=0.0)) == fires
+
+
+@pytest.mark.parametrize(("factor", "fires"), [(UNDER, True), (OVER, False)])
+def test_a_good_score_is_no_fault(factor, fires):
+    accuracy = 0.1 + 0.9 * factor * OPTIONS.good
+    a_run = run(loss=creeping(OPTIONS.little / 3), accuracy=np.full(200, accuracy), config=TEN)
+    assert bool(look(CHECK, a_run)) == fires
+
+
+@pytest.mark.parametrize("scale", [1e9, 1e-6])
+def test_the_unit_of_the_loss_does_not_matter(scale):
+    loss = creeping(OPTIONS.little / 3)
+    ours, theirs = one(CHECK, run(loss=loss)), one(CHECK, run(loss=scale * loss))
+    assert [e.value for e in ours.evidence] == pytest.approx([e.value for e in theirs.evidence])
+
+
+# -- healthy look-alikes -----------------------------------------------------------------------------------------------
+
+
+def test_a_run_that_levelled_off_high_is_not_slow():
+    assert look(CHECK, run(loss=decay(100, 1.0, 0.9) + noise(100, 1e-4))) == ()
+
+
+def test_noise_around_a_level_is_no_descent():
+    assert look(CHECK, run(loss=1 + noise(100, 0.01))) == ()
+
+
+def test_a_loss_that_crosses_zero_has_no_share_of_its_start():
+    assert look(CHECK, run(loss=line(60, 0.05, -0.05))) == ()
+    assert look(CHECK, run(loss=line(60, -1.0, -1.1))) == ()
+
+
+def test_a_healthy_run_is_left_alone():
+    assert look(CHECK, healthy()) == ()
+
+
+def test_without_a_loss_it_cannot_look():
+    assert "log the training loss" in not_applicable(CHECK, run(val_loss=creeping(0.1)))
+    assert "needs 5 epochs" in not_applicable(CHECK, run(loss=creeping(0.1, n=4)))
