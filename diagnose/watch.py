@@ -110,9 +110,7 @@ class Watch:
 
 
 def _absent(source: str) -> Report:
-    return Report(
-        runs=(), errors=(SourceError(source, "no log here yet; start the training or mend the path"),)
-    )
+    return Report(runs=(), errors=(SourceError(source, "no log here yet; start the training or mend the path"),))
 
 
 def _signature(source: str) -> Signature:
@@ -150,9 +148,7 @@ class Display(Protocol):
         """Show the last report."""
 
 
-def follow(
-    watch: Watch, display: Display, interval: float, pause: Callable[[float], None] = time.sleep
-) -> Report:
+def follow(watch: Watch, display: Display, interval: float, pause: Callable[[float], None] = time.sleep) -> Report:
     """Poll until Ctrl-C (or SIGTERM, as ``timeout`` sends it) and return the last report."""
     with contextlib.suppress(KeyboardInterrupt), _terminable():
         watched = True
@@ -188,10 +184,8 @@ def _title(report: Report) -> str:
     """What is being watched, in a line."""
     if len(report.runs) == 1:
         run = report.runs[0].run
-        return f"watching {run.title}: {run.epochs} {run.axis}s"
-    if report.runs:
-        return f"watching {len(report.runs)} runs"
-    return ""
+        return f"watching {run.epochs} {run.axis}s of {run.title}"
+    return f"watching {len(report.runs)} runs" if report.runs else ""
 
 
 def _troubles(report: Report) -> list[str]:
@@ -257,10 +251,12 @@ class Screen:
     _HOME = "\x1b[H"
     _REST_OF_LINE = "\x1b[K"
     _REST_OF_SCREEN = "\x1b[J"
+    _NO_WRAP, _WRAP = "\x1b[?7l", "\x1b[?7h"
 
     def __init__(self, render: Callable[[Report], str], size: Callable[[], tuple[int, int]]) -> None:
         self._render = render
         self._size = size
+        self._is_first = True
 
     def show(self, report: Report) -> bool:
         """Draw the top of the report and, below it, what is being watched."""
@@ -269,11 +265,11 @@ class Screen:
         below = [line for line in (*_troubles(report), _title(report)) if line]
         room = max(height - len(below) - 1, 1)
         if len(lines) > room:
-            below[-1] += f" ({len(lines) - room} more lines)"
-        footer = [console.one_line(f"{line}; Ctrl-C ends")[: columns - 1] for line in below]
+            below[-1] = f"{len(lines) - room} more lines; {below[-1]}"
+        footer = [console.one_line(f"Ctrl-C ends; {line}")[: columns - 1] for line in below]
         # One write without erasing the screen first: it does not flicker.
         drawn = "\n".join(f"{line}{self._REST_OF_LINE}" for line in (*lines[:room], *footer))
-        return self._put(f"{self._HOME}{drawn}{self._REST_OF_SCREEN}")
+        return self._put(f"{self._HOME}{self._NO_WRAP}{drawn}{self._WRAP}{self._REST_OF_SCREEN}")
 
     def end(self, report: Report) -> None:
         """Leave the whole report on the screen."""
@@ -281,8 +277,10 @@ class Screen:
         if report.runs:
             console.write_out(self._render(report))
 
-    @staticmethod
-    def _put(text: str) -> bool:
+    def _put(self, text: str) -> bool:
+        if self._is_first:  # what stood on the screen scrolls up instead of being drawn over
+            self._is_first = False
+            text = "\n" * (self._size()[1] - 1) + text
         try:
             sys.stdout.write(text)
             sys.stdout.flush()

@@ -39,7 +39,8 @@ FAMILIES = {
 
 _POINTS, _COLUMNS, _ROWS = 160, 60, 24
 _IMAGE_WIDTH = 640
-_PAPER = '<rect width="100%" height="100%" rx="6" style="fill:var(--paper)"/>'
+_MARGIN = 10
+_VIEW_BOX = re.compile(r'viewBox="0 0 ([\d.]+) ([\d.]+)"')
 
 
 def build() -> tuple[dict[Path, str], list[str]]:
@@ -166,22 +167,41 @@ def _figure(id: str, shown: Illustration) -> str:
     lead = f"Run `{shown.name}`, {shown.origin}: {_inline(shown.cause)}."
     if shown.origin == MADE:
         lead = f"Made by hand to show the picture, not recorded from a training: {_inline(shown.cause)}."
-    return f"{image}\n\n*{lead}* Found (`{severity}`): {_inline(shown.finding.summary)}"
+    caption = f"*{lead}* Found (`{severity}`): {_inline(shown.finding.summary)}"
+    if _is_on_layers(shown):
+        caption += f" Drawn: `{_statistic(shown)}` of each layer, input at the top, by epoch."
+    return f"{image}\n\n{caption}"
 
 
 def picture(shown: Illustration) -> str:
-    """Return the drawing of the run with the finding marked, on a background of its own."""
-    drawing = _heat_map(shown) if _is_on_layers(shown) else _chart(shown)
-    head, style_end, rest = drawing.partition("</style>")
-    return f"{head}{style_end}{_PAPER}{rest}\n"
+    """Return the drawing of the run with the finding marked."""
+    return _on_paper(_heat_map(shown) if _is_on_layers(shown) else _chart(shown)) + "\n"
+
+
+def _on_paper(drawing: str) -> str:
+    """Return a drawing with a margin and a background of its own: the page that shows it may be light or dark."""
+    box = _VIEW_BOX.search(drawing)
+    if box is None:
+        raise ValueError("the drawing has no viewBox")
+    width, height = float(box[1]) + 2 * _MARGIN, float(box[2]) + 2 * _MARGIN
+    place = f'x="-{_MARGIN}" y="-{_MARGIN}" width="{width:g}" height="{height:g}"'
+    paper = f'<rect {place} rx="6" style="fill:var(--paper)"/>'
+    drawing = drawing.replace(f'width="{box[1]}" height="{box[2]}"', f'width="{width:g}" height="{height:g}"', 1)
+    drawing = _VIEW_BOX.sub(f'viewBox="-{_MARGIN} -{_MARGIN} {width:g} {height:g}"', drawing, count=1)
+    return drawing.replace("</style>", f"</style>{paper}", 1)
 
 
 def _is_on_layers(shown: Illustration) -> bool:
     return any(isinstance(e, LayerTable) for e in shown.finding.evidence)
 
 
+def _statistic(shown: Illustration) -> str:
+    return next(e.statistic for e in shown.finding.evidence if isinstance(e, LayerTable))
+
+
 def _heat_map(shown: Illustration) -> str:
-    return svg.heat_map(plots.heat_maps(shown.report, columns=_COLUMNS, rows=_ROWS)[0], standalone=True)
+    maps = plots.heat_maps(shown.report, columns=_COLUMNS, rows=_ROWS)
+    return svg.heat_map(next(m for m in maps if m.statistic == _statistic(shown)), standalone=True)
 
 
 def _chart(shown: Illustration) -> str:

@@ -66,13 +66,18 @@ class _Candidate:
         fires = any(f.check == check for f in self.report.findings)
         return fires and bool(plots.plots(self.report, points=8, limit=1))
 
-    def rank(self, check: str) -> tuple[int, int, bool, bool, int, str]:
-        """Order by how clearly it is labelled with the check, how severe it is, and how little else is in the way."""
+    def rank(self, check: str) -> tuple[int, bool, int, bool, bool, int, str]:
+        """Order: labelled with the check first of all, its place seen in the drawing, severe.
+
+        After that: has a metric (a reader knows what an accuracy means), leads the report, little else in the way.
+        """
         labelled = self.symptoms.index(check) if check in self.symptoms else len(self.symptoms)
         severity = next(f.severity.rank for f in self.report.findings if f.check == check)
+        drawn = plots.plots(self.report, points=8, limit=1)
+        unmarked = not any(m.label == check for p in drawn for m in p.marks)
         without_metric = self.report.run.get("metric") is None
         follows = self.report.findings[0].check != check
-        return labelled, -severity, without_metric, follows, len(self.report.findings), self.name
+        return labelled, unmarked, -severity, without_metric, follows, len(self.report.findings), self.name
 
 
 def illustrate(check: str) -> Illustration | None:

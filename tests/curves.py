@@ -66,6 +66,11 @@ def noise(n: int, sigma: float, seed: int = 0) -> FloatArray:
     return np.random.default_rng(seed).normal(0.0, sigma, n)
 
 
+def wobble(n: int, sigma: float) -> FloatArray:
+    """Up and down in turn: what a curve's noise is measured on gives exactly `sigma`, and any mean stays at 0."""
+    return sigma * np.sqrt(6) / (4 * 1.4826) * (-1.0) ** np.arange(n)
+
+
 def line(n: int, start: float, end: float) -> FloatArray:
     """A straight course."""
     return np.linspace(start, end, n)

@@ -200,25 +200,26 @@ class TestLines:
 class TestScreen:
     @staticmethod
     def screen(lines: int) -> watch.Screen:
-        return watch.Screen(lambda r: "\n".join(f"line {i}" for i in range(lines)), lambda: (40, 10))
+        return watch.Screen(lambda r: "\n".join(f"line {i}" for i in range(lines)), lambda: (45, 10))
 
     @staticmethod
     def plain(text: str) -> list[str]:
-        return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text).splitlines()
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).splitlines()
 
     def test_draws_the_report_and_what_is_watched(self, capsys: pytest.CaptureFixture[str]) -> None:
         self.screen(2).show(report(7))
         shown = capsys.readouterr().out
-        assert shown.startswith("\x1b[H")
         assert shown.endswith("\x1b[J")
-        assert self.plain(shown) == ["line 0", "line 1", "watching run.csv: 7 epochs; Ctrl-C ends"]
+        what_stood_there, drawn = shown.split("\x1b[H")
+        assert what_stood_there == "\n" * 9
+        assert self.plain(drawn) == ["line 0", "line 1", "Ctrl-C ends; watching 7 epochs of run.csv"]
 
     def test_draws_no_more_than_fits(self, capsys: pytest.CaptureFixture[str]) -> None:
         self.screen(30).show(report(7))
-        shown = self.plain(capsys.readouterr().out)
+        shown = self.plain(capsys.readouterr().out.partition("\x1b[H")[2])
         assert len(shown) < 10
-        assert all(len(line) < 40 for line in shown)
-        assert shown[-1].startswith("watching run.csv: 7 epochs (22 more")
+        assert all(len(line) < 45 for line in shown)
+        assert shown[-1].startswith("Ctrl-C ends; 22 more lines; watching 7")
 
     def test_says_what_it_waits_for(self, capsys: pytest.CaptureFixture[str]) -> None:
         self.screen(0).show(Report(runs=(), errors=(SourceError("a\x1b[31m.csv", "not yet"),)))
@@ -226,7 +227,7 @@ class TestScreen:
 
     def test_leaves_the_whole_report(self, capsys: pytest.CaptureFixture[str]) -> None:
         self.screen(30).end(report(7))
-        assert len(self.plain(capsys.readouterr().out)) == 30
+        assert len(self.plain(capsys.readouterr().out.partition("\x1b[H")[2])) == 30
 
 
 class TestFollow:
@@ -260,7 +261,7 @@ class TestFollow:
         training.join()
         assert last is display.last
         assert [r.run.epochs for r in last.runs] == [10]
-        assert shown == sorted(set(shown))
+        assert shown == sorted(shown)
 
     def test_ends_when_nobody_looks_any_more(self, log: Path, reader: CountingReader) -> None:
         class Gone:

@@ -115,14 +115,14 @@ class Cause:
 
 def setting(net: dict[str, Any] | None = None, **fields: Any) -> Callable[[Setup, Task], Setup]:
     """The change that sets these fields, whatever the task."""
-    return lambda setup, task: change(setup, net, **fields)
+    return lambda setup, _: change(setup, net, **fields)
 
 
 def longer(factor: float, net: dict[str, Any] | None = None, **fields: Any) -> Callable[[Setup, Task], Setup]:
     """The same, for so many times the task's usual epochs."""
-    return lambda setup, task: change(setup, net, epochs=max(3, round(setup.epochs * factor)), **fields)
+    return lambda setup, _: change(setup, net, epochs=max(3, round(setup.epochs * factor)), **fields)
 
 
 def at_rate(factor: float, net: dict[str, Any] | None = None, **fields: Any) -> Callable[[Setup, Task], Setup]:
     """The same, at so many times the task's usual learning rate."""
-    return lambda setup, task: change(setup, net, learning_rate=setup.learning_rate * factor, **fields)
+    return lambda setup, _: change(setup, net, learning_rate=setup.learning_rate * factor, **fields)

@@ -139,7 +139,9 @@ def leaked_target(strength: float = 1.0) -> Edit:
             return np.concatenate([x, strength * ((values - values.mean()) / spread)[:, None]], 1), y
 
         return Data(
-            with_column(data.train, True), with_column(data.validation, False), with_column(data.holdout, False)
+            with_column(data.train, True),
+            with_column(data.validation, False),
+            with_column(data.holdout, False),
         )
 
     return edit

@@ -30,12 +30,20 @@ IMPLIED: dict[str, tuple[str, ...]] = {
 }
 SUBSUMED: dict[str, tuple[str, ...]] = {
     # Where the first appeared, the others are weaker names for it: accepted, not asked for.
-    "impossible-loss": ("divergence", "not-learning", "underfitting", "overfitting", "slow-convergence",
-                        "generalization-gap", "loss-metric-disagreement", "oscillating-loss"),
+    "impossible-loss": (
+        "divergence",
+        "not-learning",
+        "underfitting",
+        "overfitting",
+        "slow-convergence",
+        "generalization-gap",
+        "loss-metric-disagreement",
+        "oscillating-loss",
+    ),
     "metric-stuck": ("not-learning", "underfitting"),
     "divergence": ("not-learning", "underfitting", "plateau"),
     "not-learning": ("underfitting",),
-}  # fmt: skip
+}
 TWINLESS = {"overfitting", "generalization-gap", "overtraining", "nan-loss", "loss-metric-disagreement"}
 """Symptoms proved by the hidden sets alone: a run meant to be healthy that shows one is labelled with it."""
 

@@ -61,7 +61,16 @@ def climbing(y: Any, p: Any) -> Any:
 
 CUSTOM = {
     f.__name__: f
-    for f in (dice, iou, gaussian_nll, log_likelihood_unguarded, root_unguarded, smoothed, dense_crossentropy, climbing)
+    for f in (
+        dice,
+        iou,
+        gaussian_nll,
+        log_likelihood_unguarded,
+        root_unguarded,
+        smoothed,
+        dense_crossentropy,
+        climbing,
+    )
 }
 
 

@@ -67,8 +67,13 @@ def _dense_body(net: Net, x: Any) -> Any:
 
 def _image_body(net: Net, x: Any) -> Any:
     for width in net.widths:
-        conv = layers.Conv2D(width, 3, padding="same", kernel_initializer=_initializer(net.kernel),
-                             bias_initializer=_initializer(net.bias))  # fmt: skip
+        conv = layers.Conv2D(
+            width,
+            3,
+            padding="same",
+            kernel_initializer=_initializer(net.kernel),
+            bias_initializer=_initializer(net.bias),
+        )
         x = layers.MaxPooling2D()(_finish(net, conv(x)))
     return layers.Flatten()(x)
 
@@ -92,8 +97,12 @@ def _recurrent_body(net: Net, x: Any) -> Any:
     cell = {"lstm": layers.LSTM, "gru": layers.GRU, "rnn": layers.SimpleRNN}[net.cell]
     for place, width in enumerate(net.widths):
         last = place == len(net.widths) - 1
-        x = cell(width, activation=net.cell_activation, return_sequences=not last,
-                 kernel_initializer=_initializer(net.kernel))(x)  # fmt: skip
+        x = cell(
+            width,
+            activation=net.cell_activation,
+            return_sequences=not last,
+            kernel_initializer=_initializer(net.kernel),
+        )(x)
         if net.dropout:
             x = layers.Dropout(net.dropout)(x)
     return x
@@ -101,8 +110,13 @@ def _recurrent_body(net: Net, x: Any) -> Any:
 
 def _signal_body(net: Net, x: Any) -> Any:
     for width in net.widths:
-        conv = layers.Conv1D(width, 5, padding="same", kernel_initializer=_initializer(net.kernel),
-                             bias_initializer=_initializer(net.bias))  # fmt: skip
+        conv = layers.Conv1D(
+            width,
+            5,
+            padding="same",
+            kernel_initializer=_initializer(net.kernel),
+            bias_initializer=_initializer(net.bias),
+        )
         x = layers.MaxPooling1D()(_finish(net, conv(x)))
     return layers.GlobalMaxPooling1D()(x)
 

@@ -40,14 +40,14 @@ class Probe(keras.callbacks.Callback):
         super().set_model(model)
         self.predict = tf.function(lambda x: model(x, training=False))
 
-    def on_train_begin(self, logs: Any = None) -> None:
+    def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
         self.score(0)
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
         if (epoch + 1) % self.every == 0 or epoch + 1 == self.epochs:
             self.score(epoch + 1)
 
-    def on_train_end(self, logs: Any = None) -> None:
+    def on_train_end(self, logs: Any = None) -> None:  # noqa: ARG002
         """Scores again: early stopping may have restored other weights than the last epoch's."""
         self.final = self.measure()
 
@@ -77,5 +77,3 @@ def _rows(outputs: Any, rows: slice) -> Any:
 
 def _short(value: float) -> float:
     return float(f"{value:.4g}")
-
-

@@ -43,9 +43,7 @@ def exponential(epochs: int, rate: float = 0.95) -> Rate:
     return lambda epoch: rate**epoch
 
 
-SCHEDULES = {
-    f.__name__: f for f in (step_drops, cosine, cosine_restarts, warm_up, triangular, exponential)
-}
+SCHEDULES = {f.__name__: f for f in (step_drops, cosine, cosine_restarts, warm_up, triangular, exponential)}
 
 
 class StopOnUptick(keras.callbacks.Callback):
@@ -70,7 +68,7 @@ class Jolt(keras.callbacks.Callback):
         super().__init__()
         self.epoch, self.scale = epoch, scale
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
         if epoch != self.epoch:
             return
         rng = np.random.default_rng(epoch)

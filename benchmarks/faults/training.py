@@ -181,10 +181,13 @@ def describe(planned: Planned, setup: Setup, data: Data, model: keras.Model) -> 
         "input_scale": [_finite(np.min(x)), _finite(np.max(x))],
         "samples": {"train": len(x), "validation": len(data.validation[0]), "holdout": len(data.holdout[0])},
         "parameters": model.count_params(),
-        "layers": [f"{type(layer).__name__} {tuple(layer.output.shape[1:])}" for layer in model.layers
-                   if hasattr(layer, "output") and not isinstance(layer.output, dict | list)],
+        "layers": [
+            f"{type(layer).__name__} {tuple(layer.output.shape[1:])}"
+            for layer in model.layers
+            if hasattr(layer, "output") and not isinstance(layer.output, dict | list)
+        ],
         "keras": keras.version(),
-    }  # fmt: skip
+    }
 
 
 def _stretch(sample: Any, data: Data) -> Any:

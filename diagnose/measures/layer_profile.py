@@ -105,15 +105,15 @@ def lasts(start: int | None, epochs: int) -> bool:
 def rise_over_baseline(logs: FloatArray) -> FloatArray:
     """Return how many decades each epoch lies above the lowest level reached before it, shape (E,).
 
-    A level is the median of three successive epochs (of those there are at the start), so that one low
-    epoch is no level.
+    A level is the median of three successive epochs, so that one low epoch is no level.
 
     Parameters
     ----------
     logs
         Shape (E,), decimal logarithms.
     """
-    levels = np.array([np.median(logs[max(0, i - 2) : i + 1]) for i in range(len(logs))])
+    padded = np.concatenate((logs[:1], logs[:1], logs))
+    levels = np.median(np.lib.stride_tricks.sliding_window_view(padded, 3), axis=1)
     baseline = np.minimum.accumulate(np.where(np.isnan(levels), np.inf, levels))
     rise: FloatArray = logs - np.concatenate((logs[:1], baseline[:-1]))
     return rise

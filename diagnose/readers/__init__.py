@@ -54,7 +54,7 @@ _URI = "mlflow:"
 _PACKED = (
     b"\x1f\x8b", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"BZh", b"\xfd7zXZ", b"PK\x03\x04", b"\x89",
 )  # fmt: skip
-_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
 class _Module(Protocol):
@@ -230,8 +230,9 @@ def _nearest(path: Path) -> str:
 
 
 def cleaned(text: str, limit: int = NAME_LENGTH) -> str:
-    """Return a text from a log without control characters and ANSI sequences, cut to a length."""
-    text = _CONTROL.sub("", text)
+    """Return a text from a log with printable characters only, without ANSI sequences, cut to a length."""
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " if c.isspace() else "" for c in _ANSI.sub("", text))
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

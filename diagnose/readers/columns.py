@@ -38,7 +38,7 @@ _QUANTITIES: Mapping[str, tuple[Direction | None, str]] = {
         "top1acc top1 acc1 accat1 accuracyat1 prec1 precat1 accuracyscore classacc classaccuracy "
         "subsetaccuracy",
     ),
-    "balanced_accuracy": (_HIGHER, "balancedaccuracy balancedacc balancedaccuracyscore bacc uar"),
+    "balanced_accuracy": (_HIGHER, "balancedaccuracy balancedacc balancedaccuracyscore uar"),
     "pixel_accuracy": (_HIGHER, "pixelaccuracy pixelacc pixacc macc meanpixelaccuracy mpa"),
     "top5_accuracy": (
         _HIGHER,
@@ -53,8 +53,7 @@ _QUANTITIES: Mapping[str, tuple[Direction | None, str]] = {
     ),
     "auc": (
         _HIGHER,
-        "auc auroc rocauc aucroc rocaucscore areaunderroc aucscore multiclassauroc binaryauroc "
-        "multilabelauroc",
+        "auc auroc rocauc aucroc rocaucscore areaunderroc aucscore multiclassauroc binaryauroc multilabelauroc",
     ),
     "pr_auc": (_HIGHER, "prauc aucpr auprc aupr averageprecisionscore"),
     "map": (_HIGHER, "map meanap meanaverageprecision ap averageprecision"),
@@ -123,8 +122,7 @@ _QUANTITIES: Mapping[str, tuple[Direction | None, str]] = {
     "fid": (_LOWER, "fid frechetinceptiondistance kid lpips"),
     "learning_rate": (
         _NEITHER,
-        "learningrate lr learnrate currentlr baselr lrate trainlr lradam lrsgd lradamw optimizerlr "
-        "lrcurrent eta0",
+        "learningrate lr learnrate currentlr baselr lrate trainlr lradam lrsgd lradamw optimizerlr lrcurrent eta0",
     ),
     "entropy": (_NEITHER, "entropy policyentropy"),
     "grad_norm": (_NEITHER, "gradnorm gradientnorm totalgradnorm gradl2"),
@@ -362,8 +360,7 @@ def normalize_series(series: Iterable[Series]) -> tuple[Series, ...]:
     for one in series:
         scales[one.quantity] = max(scales.get(one.quantity, 1.0), percent_scale(one.quantity, one.values))
     return tuple(
-        s if scales[s.quantity] == s.scale else dataclasses.replace(s, scale=scales[s.quantity])
-        for s in series
+        s if scales[s.quantity] == s.scale else dataclasses.replace(s, scale=scales[s.quantity]) for s in series
     )
 
 
@@ -393,7 +390,10 @@ def _read_name(raw: str) -> _Reading:
         column = dataclasses.replace(column, split=Split.VALIDATION)
         reading = dataclasses.replace(reading, split_named=True)
     if task and task[1] != "B":
-        column = dataclasses.replace(column, output={"M": "mask", "P": "pose"}[task[1]])
+        output = {"M": "mask", "P": "pose"}[task[1]]
+        return dataclasses.replace(
+            reading, column=dataclasses.replace(column, output=output), stem=f"{reading.stem}_{output}"
+        )
     return dataclasses.replace(reading, column=column)
 
 
@@ -457,17 +457,12 @@ def _strip_noise(words: list[str]) -> list[str]:
     return words[start:end]
 
 
-def _one_axis(
-    readings: list[_Reading], names: Sequence[str], fixed: Sequence[Column | None]
-) -> list[_Reading]:
+def _one_axis(readings: list[_Reading], names: Sequence[str], fixed: Sequence[Column | None]) -> list[_Reading]:
     """Keep one epoch column: the one given by hand, else the first that is not the index of pandas."""
     by_hand = any(c is not None and c.kind == "epoch" for c in fixed)
     epochs = [i for i, r in enumerate(readings) if r.column.kind == "epoch" and fixed[i] is None]
     kept = min(epochs, key=lambda i: (_words(clean_name(names[i]))[0] in _INDEX_WORDS, i), default=None)
-    return [
-        _Reading(Column("ignore")) if i in epochs and (by_hand or i != kept) else r
-        for i, r in enumerate(readings)
-    ]
+    return [_Reading(Column("ignore")) if i in epochs and (by_hand or i != kept) else r for i, r in enumerate(readings)]
 
 
 def _drop_step_twins(readings: list[_Reading], names: Sequence[str]) -> list[_Reading]:
@@ -511,7 +506,7 @@ def _tell_outputs_apart(readings: list[_Reading]) -> list[Column]:
     columns = [r.column for r in readings]
     for quantity, stems in by_quantity.items():
         if _one_each(stems, columns):
-            for i, *_ in stems.values():
+            for i in (i for members in stems.values() for i in members):
                 columns[i] = dataclasses.replace(columns[i], output="")
             continue
         main = _main_stem(quantity, stems, columns)

@@ -206,12 +206,10 @@ def _test_as_validation(series: tuple[Series, ...]) -> tuple[tuple[Series, ...],
 
 def _refuse_other_tables(table: Table, columns: Sequence[Column], told: bool) -> None:
     """Raise ReadError where the table is no training log."""
-    curves = [i for i, c in enumerate(columns) if c.is_judged and i not in table.text]
+    judged = [i for i, c in enumerate(columns) if c.is_judged]
+    curves = [i for i in judged if i not in table.text]
     if not any(table.is_logged(i).any() for i in curves):
-        raise ReadError(
-            f"no column is a loss or a metric: {listed(table.names)}" if not curves else "no loss or metric was logged",
-            f"if it is a training log, {MEND}",
-        )
+        raise _without_curve(table, judged)
     if told:
         return
     settings = _varying_settings(table, columns)
@@ -225,6 +223,22 @@ def _refuse_other_tables(table: Table, columns: Sequence[Column], told: bool) ->
             f"is no training log: it counts no epochs, and has no loss: {listed(table.names)}",
             f"if it is one, {MEND}",
         )
+
+
+def _without_curve(table: Table, judged: Sequence[int]) -> ReadError:
+    """Return the error for a table in which no loss and no metric has a number."""
+    for i in judged:
+        text = next((label for label in table.labels.get(i, ()) if label), "")
+        if text:
+            return ReadError(
+                f"has no number in column {table.names[i]!r}, but {text[:40]!r} and the like",
+                "log the plain number, one per row",
+            )
+    if judged:
+        return ReadError(f"has no number in column {table.names[judged[0]]!r} yet", "wait for the first epoch to end")
+    return ReadError(
+        f"is no training log: no column is a loss or a metric ({listed(table.names)})", f"if it is one, {MEND}"
+    )
 
 
 def _is_common(name: str) -> bool:
@@ -328,9 +342,7 @@ def _row_names(table: Table, i: int, column: Column) -> list[str] | None:
     return [f"{table.names[i]} {value:g}" for value in table.columns[i].tolist()]
 
 
-def _trainings(
-    table: Table, columns: Sequence[Column], rows: NDArray[np.intp] | slice, label: str
-) -> list[_Points]:
+def _trainings(table: Table, columns: Sequence[Column], rows: NDArray[np.intp] | slice, label: str) -> list[_Points]:
     """Return the trainings among some rows: one after the other, or side by side as folds."""
     part = table if isinstance(rows, slice) else take(table, rows)
     axis, values, counter = _axis(part, columns)
@@ -369,7 +381,8 @@ def _axis(table: Table, columns: Sequence[Column]) -> tuple[str, FloatArray, int
     steps = _filled(table, columns, "step")
     if epochs is not None:
         values, at = epochs
-        if n < 3 or values.min() != values.max():
+        rows_only = is_index(table.names[at]) and steps is not None
+        if not rows_only and (n < 3 or values.min() != values.max()):
             return "epoch", values, at
     if steps is not None:
         return "step", *steps

@@ -63,9 +63,7 @@ def read_as(format: str, document: Document, roles: Roles, *, told: bool | None 
 
 
 @np.errstate(all="ignore")
-def table_runs(
-    format: str, document: Document, tables: list[Table], roles: Roles, *, told: bool = False
-) -> list[Run]:
+def table_runs(format: str, document: Document, tables: list[Table], roles: Roles, *, told: bool = False) -> list[Run]:
     """Return the runs in tables of one document.
 
     Raises
@@ -106,8 +104,8 @@ def table_notes(tables: list[Table]) -> tuple[str, ...]:
             notes.append(f"{wordy} lines without a number left out")
     if tables[-1].torn:
         notes.append("the last line is torn and left out")
-    if len(tables) > 1:
-        notes.append(f"the header changes {len(tables) - 1} times: each part is read under its own")
+    if len(tables) > 1 and not tables[0].label:
+        notes.append(f"the header changes on the way: {len(tables)} parts are read, each under its own")
     return tuple(notes)
 
 

@@ -17,9 +17,7 @@ FORMAT = "lightning"
 def matches(document: Document) -> bool:
     """Whether the header has ``epoch`` and ``step``, as Lightning spells them, beside a loss or a metric."""
     layout = sniff(document)
-    return (
-        layout is not None and layout.delimiter == "," and layout.judged and {"epoch", "step"} <= set(layout.names)
-    )
+    return layout is not None and layout.delimiter == "," and layout.judged and {"epoch", "step"} <= set(layout.names)
 
 
 def read(document: Document, roles: Roles) -> list[Run]:

@@ -275,15 +275,19 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _points(text: str) -> list[tuple[float, float]]:
-    """Return step and value of the lines ``timestamp value step``; a torn line is left out."""
+    """Return step and value of the lines ``timestamp value step``; a torn line is left out.
+
+    Before MLflow 1.0 no line had a step.
+    """
+    lines = [line.split() for line in text.splitlines()]
+    width = max(map(len, lines), default=0)
     points = []
-    for line in text.splitlines():
-        fields = line.split()
+    for fields in lines:
         try:
-            stamp, value, step = float(fields[0]), float(fields[1]), float(fields[2]) if len(fields) > 2 else 0.0
+            if len(fields) == width:
+                points.append((float(fields[2]) if width > 2 else 0.0, float(fields[0]), float(fields[1])))
         except (ValueError, IndexError):
             continue
-        points.append((step, stamp, value))
     return [(step, value) for step, _, value in sorted(points, key=lambda p: p[:2])]
 
 

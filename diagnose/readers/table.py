@@ -263,9 +263,7 @@ def _sniff(lines: Sequence[str]) -> Layout | None:
             if delimiter == "," or any(delimiter in line for line in looked_at)
             for layout in _layouts(looked_at, delimiter)
         ]
-        best = max(
-            found, key=lambda a: (a.judged and a.rows > 0, a.rows >= 2, a.judged, a.rows), default=None
-        )
+        best = max(found, key=lambda a: (a.judged and a.rows > 0, a.rows >= 2, a.judged, a.rows), default=None)
         if best is not None and (best.judged or limit == _SNIFF_LINES[-1] or len(lines) <= limit):
             return best if best.judged or best.rows >= 2 else None
     return None
@@ -277,7 +275,7 @@ def _layouts(lines: Sequence[str], delimiter: str) -> Iterator[Layout]:
         (i, fields, any(map(_holds_number, fields)))
         for i, line in enumerate(lines)
         if line.strip() and not (_RULE.fullmatch(line) and line.strip() != "-")
-        for fields in [split_line(line, delimiter)]
+        for fields in [split_line(line.lstrip("# ") if line.startswith("#") else line, delimiter)]
     ]
     runs = _run_lengths([len(fields) if numeric else 0 for _, fields, numeric in rows])
     for at, (i, fields, numeric) in enumerate(rows):
@@ -286,7 +284,7 @@ def _layouts(lines: Sequence[str], delimiter: str) -> Iterator[Layout]:
             if runs[at] >= 3 and (at == 0 or runs[at - 1] != runs[at] + 1 or before != len(fields)):
                 yield _headerless(rows[at:], delimiter, runs[at])
             continue
-        names = tuple(clean_name(f.lstrip("#") if n == 0 else f) for n, f in enumerate(fields))
+        names = tuple(map(clean_name, fields))
         if not any(names) or not all(map(_is_name, fields)):
             continue
         following = runs[at + 1] if at + 1 < len(rows) else 0

@@ -23,9 +23,7 @@ _RUNS_TABLE = frozenset(("State", "Runtime", "Created", "Sweep", "Notes", "Tags"
 def matches(document: Document) -> bool:
     """Whether the header is one of an export: ``_step`` and ``_runtime``, a chart, or a runs table."""
     layout = sniff(document)
-    return layout is not None and (
-        "_step" in layout.names or _is_chart(layout) or _is_runs_table(layout, document)
-    )
+    return layout is not None and ("_step" in layout.names or _is_chart(layout) or _is_runs_table(layout, document))
 
 
 def read(document: Document, roles: Roles) -> list[Run]:

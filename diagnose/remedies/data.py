@@ -57,8 +57,7 @@ def augment(*, addresses: str = "") -> Fix:
         why="Each epoch shows changed copies, so that samples cannot be learnt by heart. Families: geometric "
         "(flip, rotate, crop, translate), colour (brightness, contrast, saturation), noise, occlusion and "
         "random erasing, mixing (mixup, CutMix). Take only those that leave the label true.",
-        cost="Slower epochs and slower convergence; the training loss rises. Never on validation or test "
-        "data.",
+        cost="Slower epochs and slower convergence; the training loss rises. Never on validation or test data.",
         changes=(Change("data.augmentation", "add", 0.3, low=0.0, high=1.0),),
         code=(
             "augmentation = keras.Sequential(  # active in training only\n"

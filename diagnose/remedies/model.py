@@ -117,9 +117,7 @@ def batch_norm_momentum(*, addresses: str = "") -> Fix:
         "although the training loss is calm. 0.9 follows ten times faster.",
         cost="The averages are noisier where batches are small.",
         applicability=Applicability.MANUAL,
-        code=reconfigure(
-            'if isinstance(layer, keras.layers.BatchNormalization):\n    config["momentum"] = 0.9\n'
-        ),
+        code=reconfigure('if isinstance(layer, keras.layers.BatchNormalization):\n    config["momentum"] = 0.9\n'),
         addresses=addresses,
     )
 
@@ -156,9 +154,7 @@ def widen(*, addresses: str = "") -> Fix:
         "task. Twice the width gives each layer more features to choose from.",
         cost="About four times the weights of the widened layers, more time and memory, more overfitting.",
         changes=(Change("model.width", "multiply", 2.0, low=1.0, high=4096.0),),
-        code=reconfigure(
-            'for size in ("units", "filters"):\n    if size in config:\n        config[size] *= 2\n'
-        ),
+        code=reconfigure('for size in ("units", "filters"):\n    if size in config:\n        config[size] *= 2\n'),
         addresses=addresses,
     )
 
@@ -186,7 +182,8 @@ def deepen(*, addresses: str = "") -> Fix:
             "    return x\n"
             "\n"
             "\n"
-            "better = keras.models.clone_model(model, call_function=call)\n"
+            "functional = keras.Model(model.inputs, model.outputs)  # a Sequential model takes no call_function\n"
+            "better = keras.models.clone_model(functional, call_function=call)\n"
         )
         + compile_and_fit("better"),
         addresses=addresses,

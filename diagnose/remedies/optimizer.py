@@ -136,8 +136,7 @@ def decay_learning_rate(run: Run | None = None, *, addresses: str = "") -> Fix:
         why="A constant rate keeps the weights bouncing around the minimum at a distance that grows with the "
         "rate. Decay (1/t, exponential, cosine, or on a plateau) makes training stable late and the last "
         "steps fine.",
-        cost="The number of epochs must be fixed beforehand; a decay that is too fast freezes training "
-        "early.",
+        cost="The number of epochs must be fixed beforehand; a decay that is too fast freezes training early.",
         applicability=Applicability.SAFE,
         changes=(Change("optimizer.schedule", "set", "cosine"),),
         code=_scheduled("CosineDecay(rate, decay_steps=steps)", run),
@@ -168,9 +167,7 @@ def cyclic_learning_rate(run: Run | None = None, *, addresses: str = "") -> Fix:
         "rises again from time to time carries the weights across the flat region.",
         cost="The loss rises at every restart; judge, and save, the end of a cycle only.",
         changes=(Change("optimizer.schedule", "set", "cyclic"),),
-        code=_scheduled(
-            "CosineDecayRestarts(rate, first_decay_steps=max(1, steps // 3), t_mul=1.0, m_mul=0.9)", run
-        ),
+        code=_scheduled("CosineDecayRestarts(rate, first_decay_steps=max(1, steps // 3), t_mul=1.0, m_mul=0.9)", run),
         addresses=addresses,
     )
 

@@ -47,8 +47,7 @@ def add_l2(*, addresses: str = "") -> Fix:
         applicability=Applicability.SAFE,
         changes=(Change("regularization.l2", "set", 1e-4, low=1e-6, high=1e-2),),
         code=reconfigure(
-            'if "kernel_regularizer" in config:\n'
-            '    config["kernel_regularizer"] = keras.regularizers.L2(1e-4)\n'
+            'if "kernel_regularizer" in config:\n    config["kernel_regularizer"] = keras.regularizers.L2(1e-4)\n'
         ),
         addresses=addresses,
     )
@@ -84,8 +83,7 @@ def add_l1(*, addresses: str = "") -> Fix:
         "proved useless. Too much of it underfits.",
         changes=(Change("regularization.l1", "set", 1e-5, low=1e-7, high=1e-3),),
         code=reconfigure(
-            'if "kernel_regularizer" in config:\n'
-            '    config["kernel_regularizer"] = keras.regularizers.L1(1e-5)\n'
+            'if "kernel_regularizer" in config:\n    config["kernel_regularizer"] = keras.regularizers.L1(1e-5)\n'
         ),
         addresses=addresses,
     )

@@ -19,9 +19,9 @@ def fit(name: str = "model", epochs: int = 3) -> str:
 
 def compile_and_fit(name: str, optimizer: str = SAME_OPTIMIZER, epochs: int = 3) -> str:
     """Return the lines that compile and train a new model under the old one's loss."""
-    return (
-        f'{name}.compile(\n    optimizer={optimizer},\n    loss=model.loss,\n    metrics=["accuracy"],\n)\n'
-    ) + fit(name, epochs)
+    return (f'{name}.compile(\n    optimizer={optimizer},\n    loss=model.loss,\n    metrics=["accuracy"],\n)\n') + fit(
+        name, epochs
+    )
 
 
 def retrain(optimizer: str, before: str = "", epochs: int = 3) -> str:
@@ -60,7 +60,8 @@ def insert(after: str) -> str:
         + "    return x\n"
         "\n"
         "\n"
-        "better = keras.models.clone_model(model, call_function=call)\n"
+        "functional = keras.Model(model.inputs, model.outputs)  # a Sequential model takes no call_function\n"
+        "better = keras.models.clone_model(functional, call_function=call)\n"
     ) + compile_and_fit("better")
 
 
@@ -68,8 +69,6 @@ def build(body: str, optimizer: str = SAME_OPTIMIZER) -> str:
     """Return code that builds a model around `body`, which reads and rebinds ``x``, and trains it."""
     return (
         "inputs = keras.Input(x_train.shape[1:])\n"
-        "x = inputs\n"
-        + body
-        + 'outputs = keras.layers.Dense(model.output_shape[-1], activation="softmax")(x)\n'
+        "x = inputs\n" + body + 'outputs = keras.layers.Dense(model.output_shape[-1], activation="softmax")(x)\n'
         "better = keras.Model(inputs, outputs)\n"
     ) + compile_and_fit("better", optimizer)

@@ -27,9 +27,9 @@ def stop_early(run: Run | None = None, epoch: float | None = None, *, addresses:
             "stop = keras.callbacks.EarlyStopping(\n"
             f'    monitor="val_loss", patience={patience}, restore_best_weights=True\n'
             ")\n"
-            "model.fit(\n"
-            "    x_train, y_train, epochs=5, validation_data=(x_val, y_val), callbacks=[stop]\n"
-            ")  # many epochs: the callback ends it\n"
+            "model.fit(  # many epochs: the callback ends it\n"
+            "    x_train, y_train, epochs=100, validation_data=(x_val, y_val), callbacks=[stop]\n"
+            ")\n"
         ),
         addresses=addresses,
     )

@@ -7,6 +7,7 @@ ten warnings of a step, so causes come before their effects, whatever the order 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from diagnose.finding import Severity
 from diagnose.renderers import outline, wording
@@ -26,18 +27,18 @@ def render(report: Report) -> str:
         for root_or_effect, entry in [(0, root), *((1, effect) for effect in root.effects)]
     ]
     told.sort(key=lambda item: item[:2])
-    lines = [command("error", f"Cannot read {e.source}: {e.error}", e.source, "kerasdx") for e in report.errors]
+    lines = [command("error", [f"Cannot read {e.source}: {e.error}"], e.source, "kerasdx") for e in report.errors]
     lines += [line for _, _, line in told]
     # Nothing but words of our own: a name from a log may not start a command.
     return "\n".join([*lines, f"kerasdx: {wording.tally(report.runs) if report.runs else 'no runs'}"]) + "\n"
 
 
-def command(name: str, message: str, source: str, title: str) -> str:
-    """Return a workflow command; `source` is named as the file where it is one."""
+def command(name: str, message: Sequence[str], source: str, title: str) -> str:
+    """Return a workflow command with a message of several lines; `source` is its file where it is one."""
     properties = {"file": source} if _is_file(source) else {}
     properties["title"] = title
     written = ",".join(f"{key}={_escape_property(value)}" for key, value in properties.items())
-    return f"::{name} {written}::{_escape(message)}"
+    return f"::{name} {written}::{'%0A'.join(map(_escape, message))}"
 
 
 def _is_file(source: str) -> bool:
@@ -54,12 +55,12 @@ def _annotation(report: RunReport, entry: Entry) -> str:
     if run.title != run.source:
         lines.insert(0, run.title)
     title = f"{finding.check} ({wording.sureness(finding.confidence)})"
-    return command(_COMMANDS[finding.severity], "\n".join(lines), run.source, title)
+    return command(_COMMANDS[finding.severity], lines, run.source, title)
 
 
 def _escape(text: str) -> str:
-    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    """Return text without the characters that end a command; wording spells out the line breaks of names."""
+    return wording.printable(text).replace("%", "%25")
 
 
 def _escape_property(text: str) -> str:

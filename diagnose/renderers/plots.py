@@ -46,13 +46,18 @@ class Scale:
         """Return where values lie between the ends: 0 at `low`, 1 at `high`; NaN stays NaN."""
         values = np.clip(values, self.low, self.high)
         if self.log:
-            return np.asarray(np.log(values / self.low) / math.log(self.high / self.low))
+            return np.asarray((np.log(values) - math.log(self.low)) / self._decades)
         return np.asarray((values - self.low) / (self.high - self.low))
+
+    @property
+    def _decades(self) -> float:
+        """The length of a logarithmic axis, which the ratio of its ends may be too large to tell."""
+        return math.log(self.high) - math.log(self.low)
 
     def at(self, position: float) -> float:
         """Return the value at a position between 0 and 1."""
         if self.log:
-            return float(self.low * (self.high / self.low) ** position)
+            return math.exp(math.log(self.low) + self._decades * position)
         return self.low + (self.high - self.low) * position
 
 
@@ -303,7 +308,7 @@ def _scale(values: FloatArray, logarithmic: bool) -> Scale | None:
         return None
     low, high = float(values.min()), float(values.max())
     positive = values[values > 0]
-    if logarithmic and low >= 0 and positive.size and high / float(positive.min()) > LOG_RATIO:
+    if logarithmic and low >= 0 and positive.size and high > LOG_RATIO * float(positive.min()):
         low = float(positive.min())
         return Scale(low, high, log=True, ticks=_log_ticks(low, high, 5))
     if not low < high or math.isclose(low, high, rel_tol=1e-12):

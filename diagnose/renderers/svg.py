@@ -151,7 +151,7 @@ def _legend(plot: Plot, classes: Sequence[str]) -> list[str]:
     drawn = []
     x = _LEFT
     for curve, css in zip(plot.curves, classes, strict=True):
-        name = shorten(curve.name, 22)
+        name = _fit(curve.name, 130 if len(plot.curves) > 2 else 160)
         drawn.append(_tag("path", d=f"M{x:g} 11h24", **{"class": f"curve {css}"}))
         drawn.append(_text(x + 30, 15, name, "name"))
         x += 30 + _width(name) + 22
@@ -209,26 +209,35 @@ class _Label:
 
 
 def _place_labels(plot: Plot) -> list[_Label]:
-    """Return the marks with labels that do not overlap: with the check's name, else its number, else none."""
-    worst = sorted(plot.marks, key=lambda m: (-m.severity.rank, m.number))[:_MOST_MARKS]
+    """Return the marks with labels that do not overlap: names where all find room, else numbers."""
+    marks = sorted(plot.marks, key=lambda m: (-m.severity.rank, m.number))[:_MOST_MARKS]
+    named = _try_labels(plot, marks, [f"{m.number} {_fit(m.label, 220)}" for m in marks])
+    if all(label.text for label in named):
+        return named
+    return _try_labels(plot, marks, [str(m.number) for m in marks])
+
+
+def _try_labels(plot: Plot, marks: Sequence[Mark], texts: Sequence[str]) -> list[_Label]:
+    """Return labels with these texts, the first marks served first; one without room has no text."""
     taken: list[list[tuple[float, float]]] = [[] for _ in range(_LABEL_ROWS)]
     right = _CHART_WIDTH - _RIGHT
-    placed = []
-    for mark in worst:
+    labels = []
+    for mark, text in zip(marks, texts, strict=True):
         x = _LEFT + float(plot.x.position(np.asarray(mark.epoch))) * (right - _LEFT)
-        placed.append(_place_label(mark, x, right, taken))
-    return placed
-
-
-def _place_label(mark: Mark, x: float, right: float, taken: list[list[tuple[float, float]]]) -> _Label:
-    for text in (f"{mark.number} {shorten(mark.label, 32)}", str(mark.number)):
         width = _width(text) + 8
         left = min(max(x - 8, _LEFT - 40), right - width)
-        for row, intervals in enumerate(taken):
-            if all(left > end or left + width < start for start, end in intervals):
-                intervals.append((left, left + width))
-                return _Label(mark, x, text, left, row)
-    return _Label(mark, x, "", x, 0)
+        free = (
+            row
+            for row, intervals in enumerate(taken)
+            if all(left > end or left + width < start for start, end in intervals)
+        )
+        row = next(free, None)
+        if row is None:
+            labels.append(_Label(mark, x, "", left, 0))
+        else:
+            taken[row].append((left, left + width))
+            labels.append(_Label(mark, x, text, left, row))
+    return labels
 
 
 def _marks(frame: _Frame, labels: Iterable[_Label]) -> list[str]:
@@ -306,7 +315,7 @@ def _layer_names(data: HeatMap, top: float, row_height: float) -> list[str]:
     for row, (layer, values) in enumerate(zip(data.layers, data.values, strict=True)):
         y = top + (row + 0.5) * row_height + 4
         concerned = layer in data.concerned
-        name = ("▸ " if concerned else "") + shorten(layer, 22)
+        name = ("▸ " if concerned else "") + _fit(layer, 132)
         drawn.append(_text(_MAP_LEFT - 8, y, name, f"layer{size}{' concerned' if concerned else ''}", anchor="end"))
         finite = values[np.isfinite(values)]
         last = number(float(f"{finite[-1]:.2g}")) if finite.size else "–"
@@ -340,6 +349,15 @@ def _describe_map(data: HeatMap) -> str:
     text = f"{data.statistic} of {rows} layers by {data.axis}, {data.epochs[0]:g} to {data.epochs[-1]:g}."
     concerned = [layer for layer in data.layers if layer in data.concerned]
     return text + (f" Layers of findings: {', '.join(concerned[:8])}." if concerned else "")
+
+
+def _fit(text: str, width: float) -> str:
+    """Return text shortened to about this width."""
+    length = len(text)
+    while length > 1 and _width(text) > width:
+        length -= 1
+        text = shorten(text, length)
+    return text
 
 
 def _width(text: str) -> float:

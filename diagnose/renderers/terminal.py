@@ -7,7 +7,6 @@ import than a report costs to render.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Sequence
 
 from rich.cells import cell_len, chop_cells
@@ -32,8 +31,6 @@ _COLOURS = {
     "code": "36",
 }
 
-#: Control characters and those that turn the line around: an untrusted name must not steer a terminal.
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _ASCII = str.maketrans(
     {
         **{"✓": "+", "✗": "X", "·": "-", "–": "-", "—": "-", "−": "-", "─": "-", "…": "~", "↳": "\\", "→": "->"},
@@ -112,7 +109,7 @@ class _Page:
 
     def clean(self, text: str) -> str:
         """Return text as it can be shown: control characters, and non-ASCII where need be, are spelled out."""
-        text = _UNPRINTABLE.sub(lambda m: m[0].encode("unicode_escape").decode("ascii"), text)
+        text = wording.printable(text)
         if self.ascii and not text.isascii():
             text = text.translate(_ASCII).encode("ascii", "backslashreplace").decode("ascii")
         return text
@@ -194,7 +191,7 @@ def _summary_table(page: _Page, runs: Sequence[RunReport]) -> None:
         for r, title in zip(rows, titles, strict=True)
     ]
     widths = [max(cell_len(line[i]) for line in (heads, *cells)) for i in range(len(heads))]
-    widths[3], widths[4] = min(widths[3], 34), min(widths[4], 28)
+    widths[3], widths[4] = min(widths[3], max(24, page.width // 3)), min(widths[4], 28)
     room = page.width - sum(widths) + widths[1] - 2 * (len(heads) - 1)
     if room < min(widths[1], _MIN_SOURCE):
         room += widths.pop() + 2

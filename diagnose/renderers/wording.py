@@ -6,6 +6,7 @@ What is returned is plain text with names from the log in it; each renderer esca
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 from diagnose.finding import Comparison, Evidence, Finding, Interval, LayerTable, Point
@@ -21,12 +22,19 @@ SIGNS = {
     "unknown": ("?", "?"),
 }
 
+#: Control characters, those that turn the line around, and what no encoding can hold.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _LAYERS_SHOWN = 5
 _OPERATIONS = {
     "set": "set {path} to {value}",
     "multiply": "multiply {path} by {value}",
     "add": "add {value} to {path}",
 }
+
+
+def printable(text: str) -> str:
+    """Return text on one line with nothing in it that steers a terminal: such characters are spelled out."""
+    return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def number(value: float) -> str:

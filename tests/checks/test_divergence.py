@@ -18,6 +18,7 @@ from tests.curves import (
     path,
     run,
     steps,
+    wobble,
 )
 
 CHECK = "divergence"
@@ -54,11 +55,10 @@ def test_a_loss_far_above_its_first_value_has_diverged_however_it_went(factor, f
 
 @pytest.mark.parametrize(("sigmas", "fires"), [(UNDER, False), (OVER, True)])
 def test_a_rise_within_the_noise_is_none(sigmas, fires):
-    """A smoothed value of 100 epochs has the noise of one point over the root of 5."""
-    rise = 1.0
-    sigma = rise / (sigmas * OPTIONS.sigmas) * np.sqrt(5)
-    a_run = run(loss=valley(0.5 + rise, n=100, start=1.1, sigma=sigma))
-    assert bool(look(CHECK, a_run, start_factor=1e9, rise=0.0, relative=0.0)) == fires
+    """100 epochs are smoothed over 5: a smoothed value has the noise of one point over the root of 5."""
+    sigma = 1.0 / (sigmas * OPTIONS.sigmas) * np.sqrt(5)
+    values = valley(1.5, start=1.1, sigma=0) + wobble(100, sigma)
+    assert bool(look(CHECK, run(loss=values), start_factor=1e9, rise=0.0, relative=0.0)) == fires
 
 
 def test_it_works_on_three_epochs():

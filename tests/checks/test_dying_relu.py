@@ -27,6 +27,13 @@ def test_units_that_died_in_training_are_dated():
     assert finding.fixes[1].title == "Lower the learning rate from 0.01 to 0.001"
 
 
+def test_units_that_long_first_steps_killed_call_for_a_lower_rate():
+    ratios = updates(2)
+    ratios[0] = 0.2
+    (finding,) = found(CHECK, a_run({"dead_fraction": shares([0.9, 0.9]), "update_ratio": ratios}))
+    assert [fix.id for fix in finding.fixes][:2] == ["use-leaky-relu", "lower-learning-rate"]
+
+
 def test_a_whole_layer_that_is_dead_is_critical():
     values = shares([0.1, 0.2, 0.1])
     values[5:, 1] = 1.0
@@ -40,7 +47,7 @@ def test_a_share_that_grows_is_found_before_it_is_high():
     values = shares([0.1, 0.1])
     values[:, 1] = np.linspace(0.1, 0.62, EPOCHS) + shares([0.02])[:, 0]
     (finding,) = found(CHECK, a_run({"dead_fraction": values}))
-    assert finding.layers == ("dense_1",)
+    assert finding.layers == ("output",)
     assert 5 <= finding.epoch <= 20
     assert finding.evidence[1].threshold == 0.5
 
@@ -92,8 +99,8 @@ def test_layers_that_were_not_sampled_are_left_out():
     values = shares([0.1, 0.9])
     values[:, 0] = np.nan
     (finding,) = found(CHECK, a_run({"dead_fraction": values}))
-    assert finding.layers == ("dense_1",)
-    assert [name for name, _ in finding.evidence[0].rows] == ["dense_1"]
+    assert finding.layers == ("output",)
+    assert [name for name, _ in finding.evidence[0].rows] == ["output"]
 
 
 def test_a_list_of_many_layers_stays_short():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from diagnose.finding import Severity
-from tests.curves import OVER, UNDER, decay, defaults, fix_ids, healthy, line, look, noise, not_applicable, one, run, steps
+from tests.curves import OVER, UNDER, decay, defaults, fix_ids, healthy, line, look, noise, not_applicable, one, path, run, steps, wobble
 
 CHECK = "learning-rate-too-high"
 OPTIONS = defaults(CHECK)
@@ -28,25 +28,67 @@ def test_a_loss_that_grew_before_it_was_no_number():
 
 @pytest.mark.parametrize(("factor", "fires"), [(UNDER, False), (OVER, True)])
 def test_how_far_it_must_have_grown(factor, fires):
-    assert bool(look(CHECK, run(loss=blown_up(factor * OPTIONS.blow_up)))) == fires
+    assert bool(look(CHECK, run(loss=blown_up(factor * OPTIONS.blow_up)), blind_climb=1e9)) == fires
 
 
 def test_nan_out_of_the_blue_is_not_the_step_size():
     assert look(CHECK, run(loss=[*decay(20), np.nan, np.nan])) == ()
 
 
+# -- it climbed --------------------------------------------------------------------------------------------------------
+
+
+def climbing(climb: float, accuracy: float | None = 0.3, n: int = 100, **curves):
+    """A fall from 2 to 1, where it stays until the middle, and a climb by a share of that, at a poor accuracy."""
+    if accuracy is not None:
+        curves["accuracy"] = np.full(n, accuracy)
+    loss = path(n, (0, 2.0), (0.2, 1.0), (0.5, 1.0), (0.75, 1 + climb), (1, 1 + climb)) + noise(n, 1e-3 * climb)
+    return run(loss=loss, config=TEN, **curves)
+
+
+@pytest.mark.parametrize(("factor", "fires"), [(UNDER, False), (OVER, True)])
+def test_a_poor_run_that_climbs_out_of_its_minimum(factor, fires):
+    assert bool(look(CHECK, climbing(factor * OPTIONS.climb))) == fires
+
+
+@pytest.mark.parametrize(("factor", "fires"), [(UNDER, False), (OVER, True)])
+def test_without_a_score_only_a_large_climb_counts(factor, fires):
+    assert OPTIONS.blind_climb > OPTIONS.climb
+    assert bool(look(CHECK, climbing(factor * OPTIONS.blind_climb, accuracy=None))) == fires
+
+
+@pytest.mark.parametrize(("factor", "fires"), [(UNDER, True), (OVER, False)])
+def test_a_climb_at_a_good_score_is_let_pass(factor, fires):
+    assert bool(look(CHECK, climbing(2 * OPTIONS.climb, accuracy=0.1 + 0.9 * factor * OPTIONS.poor))) == fires
+
+
+@pytest.mark.parametrize(("factor", "fires"), [(UNDER, False), (OVER, True)])
+def test_a_climb_within_the_noise_is_none(factor, fires):
+    """100 epochs are smoothed over 5: a smoothed value has the noise of one point over the root of 5."""
+    loss = path(100, (0, 2.0), (0.2, 1.0), (0.5, 1.0), (0.75, 1.5), (1, 1.5))
+    loss += wobble(100, 0.5 / (factor * OPTIONS.climb_sigmas) * np.sqrt(5))
+    a_run = run(loss=loss, accuracy=np.full(100, 0.3), config=TEN)
+    assert bool(look(CHECK, a_run, noise_of_level=1e9)) == fires
+
+
+def test_a_logged_warm_restart_may_make_the_loss_climb():
+    assert look(CHECK, climbing(0.5))
+    assert look(CHECK, climbing(0.5, learning_rate=np.repeat([0.01, 0.1], 50))) == ()
+
+
 # -- it was thrown off -------------------------------------------------------------------------------------------------
 
 
-def thrown_off(factor: float, accuracy: float = 0.1, n: int = 20):
+def thrown_off(factor: float, accuracy: float | None = 0.1, n: int = 20):
     """A first epoch far above the level at which the run then stays, as good as guessing."""
-    return run(loss=np.r_[2.3 * factor, np.full(n - 1, 2.3)], accuracy=np.full(n, accuracy), config=TEN)
+    curves = {} if accuracy is None else {"accuracy": np.full(n, accuracy)}
+    return run(loss=np.r_[2.3 * factor, 2.3 + noise(n - 1, 0.005)], config=TEN, **curves)
 
 
 def test_a_first_epoch_that_threw_the_weights_away():
     finding = one(CHECK, thrown_off(500))
     assert (finding.severity, finding.epoch) == (Severity.WARNING, 0)
-    assert finding.evidence[0].value == pytest.approx(500)
+    assert finding.evidence[0].value == pytest.approx(500, rel=0.01)
 
 
 @pytest.mark.parametrize(("factor", "fires"), [(UNDER, False), (OVER, True)])
@@ -59,7 +101,17 @@ def test_a_run_that_learned_it_all_in_the_first_epoch():
 
 
 def test_without_a_score_nobody_knows_whether_the_level_is_bad():
-    assert look(CHECK, run(loss=np.r_[100.0, np.full(19, 2.3)])) == ()
+    assert look(CHECK, thrown_off(500, accuracy=None)) == ()
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="point_noise takes the one jump of an otherwise constant curve for the step of its rounding, so _swings "
+    "says 'swings by 14405 % of its level from epoch to epoch' of a curve that stands still",
+)
+def test_a_loss_that_stands_still_after_its_first_epoch_does_not_swing():
+    loss = np.r_[1150.0, np.full(19, 2.3)]
+    assert look(CHECK, run(loss=loss, accuracy=np.full(20, 0.99))) == ()
 
 
 # -- it swings ---------------------------------------------------------------------------------------------------------

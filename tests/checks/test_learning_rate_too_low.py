@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from diagnose.finding import Severity
-from tests.curves import OVER, UNDER, decay, defaults, fix_ids, healthy, line, look, noise, not_applicable, one, path, run
+from tests.curves import OVER, UNDER, decay, defaults, fix_ids, healthy, line, look, noise, not_applicable, one, path, run, wobble
 
 CHECK = "learning-rate-too-low"
 OPTIONS = defaults(CHECK)
@@ -43,8 +43,8 @@ def test_the_descent_must_stand_out_of_the_noise(factor, fires):
     """400 epochs are smoothed over 20: a smoothed value has the noise of one point over the root of 20."""
     fall = OPTIONS.little / 2
     sigma = fall / (factor * OPTIONS.sigmas) * np.sqrt(20)
-    wobble = sigma * (-1.0) ** np.arange(400) * np.sqrt(6) / 4 / 1.4826  # its measured noise is sigma
-    assert bool(look(CHECK, run(loss=line(400, 1.0, 1.0 - fall) + wobble), late_share=0.0)) == fires
+    values = line(400, 1.0, 1.0 - fall) + wobble(400, sigma)
+    assert bool(look(CHECK, run(loss=values), late_share=0.0)) == fires
 
 
 @pytest.mark.parametrize(("factor", "fires"), [(UNDER, True), (OVER, False)])

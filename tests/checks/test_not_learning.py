@@ -130,18 +130,20 @@ def test_a_healthy_run_is_left_alone():
 
 
 @pytest.mark.parametrize(
-    ("values", "suspect"),
+    ("values", "suspects"),
     [
-        (line(30, 1.0, 0.995), "raise-learning-rate"),  # always downhill
-        (np.r_[1.8, 1.0 + noise(30, 0.002)], "lower-learning-rate"),  # thrown off in the first epoch
-        (np.full(30, 0.6931), "unfreeze"),  # does not move at all
-        (1.0 + noise(30, 0.01), "check-labels"),  # moves, without direction
+        (line(30, 1.0, 0.995), {"raise-learning-rate"}),  # always downhill
+        (np.r_[1.8, 1.0 + noise(30, 0.002)], {"lower-learning-rate"}),  # thrown off in the first epoch
+        (np.full(30, 0.7), {"unfreeze", "use-leaky-relu"}),  # does not move at all
+        (1.0 + noise(30, 0.01), {"check-labels"}),  # moves, without direction
     ],
     ids=["creeps", "thrown off", "frozen", "wanders"],
 )
-def test_candidates_are_ranked_by_what_the_curve_suggests(values, suspect):
+def test_candidates_are_ranked_by_what_the_curve_suggests(values, suspects):
     finding = one(CHECK, run(loss=values))
-    assert fix_ids(finding)[:2] == ["monitor-layers", suspect]
+    first, suspect, *_ = fix_ids(finding)
+    assert first == "monitor-layers"
+    assert suspect in suspects
     assert len(set(fix_ids(finding))) == len(finding.fixes)
     assert all(fix.addresses for fix in finding.fixes[1:])
 

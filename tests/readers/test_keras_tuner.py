@@ -84,7 +84,7 @@ def test_a_trial_file_alone():
 
 
 def test_a_trial_file_with_one_value_is_no_training_log():
-    with pytest.raises(ReadError, match="not a training log; .*CSVLogger"):
+    with pytest.raises(ReadError, match=r"not a training log; .*CSVLogger"):
         read("trial.json", content=json.dumps(trial(0, POINT)).encode())
 
 

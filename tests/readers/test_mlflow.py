@@ -31,7 +31,8 @@ def stores(tmp_path_factory):
             experiment = client.create_experiment("digits", artifact_location=f"file://{folder}/artifacts")
             run = client.create_run(experiment, run_name="brave-hen")
             metrics = [Metric(name, v, 1000 + i, i) for name, values in CURVES.items() for i, v in enumerate(values)]
-            metrics += [Metric("best_val_loss", 1.1, 2000, 0), Metric("system/cpu", 1, 1, 0), Metric("system/cpu", 2, 2, 1)]
+            metrics += [Metric("best_val_loss", 1.1, 2000, 0)]
+            metrics += [Metric("system/cpu", 1, 1, 0), Metric("system/cpu", 2, 2, 1)]
             client.log_batch(run.info.run_id, metrics=metrics, params=[Param("units", "32")])
             client.create_run(experiment, run_name="never-trained")
             made[kind] = (path, run.info.run_id)
@@ -101,7 +102,7 @@ def test_no_store(tmp_path, monkeypatch):
 
 
 def test_the_package_is_not_imported_for_a_store_on_disk(store):
-    code = f"import sys\nfrom diagnose.readers import read\nread({str(store[0])!r})\nassert 'mlflow' not in sys.modules\n"
+    code = f"import sys\nfrom diagnose.readers import read\nread({str(store[0])!r})\nassert 'mlflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
@@ -154,9 +155,15 @@ def write_run(folder, metrics):
 
 
 def test_a_run_folder_of_a_file_store(tmp_path):
+    write_run(tmp_path / "abc", {"loss": "1 1.0 0\n2 0.5 1\n"})
+    (run,) = read(tmp_path / "abc")
+    assert run.get("loss").values.tolist() == [1.0, 0.5]
+
+
+def test_a_torn_last_line_of_a_metric_is_left_out(tmp_path):
     write_run(tmp_path / "abc", {"loss": "1 1.0 0\n2 0.5 1\n3 0.2"})
     (run,) = read(tmp_path / "abc")
-    assert run.get("loss").values.tolist() == [0.2, 0.5]
+    assert run.get("loss").values.tolist() == [1.0, 0.5]
 
 
 def test_metrics_logged_without_a_step_are_counted(tmp_path):

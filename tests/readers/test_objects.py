@@ -58,7 +58,9 @@ def test_none_was_not_logged():
     assert run({"loss": [1.0, 0.9], "val_loss": [None, 0.8]}).get("val_loss").epochs.tolist() == [1]
 
 
-@pytest.mark.parametrize("obj", [3, "run", None, [1, 2], object(), {}, {"a": 1}, {"name": ["x"]}, {"loss": []}, History({}, [])])
+@pytest.mark.parametrize(
+    "obj", [3, "run", None, [1, 2], object(), {}, {"a": 1}, {"name": ["x"]}, {"loss": []}, History({}, [])]
+)
 def test_anything_else_is_refused(obj):
     with pytest.raises(ReadError):
         read_object(obj)

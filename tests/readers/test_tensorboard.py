@@ -9,7 +9,6 @@ import pytest
 pytest.importorskip("tensorboard")
 
 from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2
-from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from diagnose.readers import ReadError, read
@@ -26,13 +25,17 @@ def tensor(tag, **fields):
     return summary_pb2.Summary.Value(tag=tag, tensor=tensor_pb2.TensorProto(**fields))
 
 
-def write(folder, steps):
+def write(folder, steps, name="events.out.tfevents.2.host"):
     """Write (step, summary values) as one event file; return it."""
-    writer = EventFileWriter(str(folder))
-    for step, values in steps:
-        writer.add_event(event_pb2.Event(step=step, summary=summary_pb2.Summary(value=values)))
-    writer.close()
-    return max(folder.glob("*tfevents*"))
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    with path.open("wb") as stream:
+        records = RecordWriter(stream)
+        records.write(event_pb2.Event(file_version="brain.Event:2").SerializeToString())
+        for step, values in steps:
+            event = event_pb2.Event(step=step, summary=summary_pb2.Summary(value=values))
+            records.write(event.SerializeToString())
+    return path
 
 
 def keras_epochs(losses):
@@ -148,21 +151,13 @@ class TestFolder:
         assert run.get("val_loss").values.tolist() == [2.0, 1.0]
 
     def test_files_of_one_folder_are_one_log(self, tmp_path):
-        with (tmp_path / "events.out.tfevents.1.a").open("wb") as stream:
-            records = RecordWriter(stream)
-            records.write(event_pb2.Event(file_version="brain.Event:2").SerializeToString())
-            for step in (0, 1, 2):
-                values = [simple("loss", 1 - step / 4)]
-                event = event_pb2.Event(step=step, summary=summary_pb2.Summary(value=values))
-                records.write(event.SerializeToString())
+        write(tmp_path, [(i, [simple("loss", 1 - i / 4)]) for i in (0, 1, 2)], "events.out.tfevents.1.host")
         write(tmp_path, [(i, [simple("loss", 1 - i / 4)]) for i in (3, 4)])
         assert only(tmp_path).get("loss").epochs.tolist() == [0, 1, 2, 3, 4]
 
     def test_a_second_training_in_the_same_folder(self, tmp_path):
         for number in (1, 2):
-            path = write(tmp_path / "new", keras_epochs([1.0, 0.9, 0.8, 0.7]))
-            path.rename(tmp_path / f"events.out.tfevents.{number}")
-        (tmp_path / "new").rmdir()
+            write(tmp_path, keras_epochs([1.0, 0.9, 0.8, 0.7]), f"events.out.tfevents.{number}.host")
         first, second = read(tmp_path)
         assert first.get("loss").values.tolist() == second.get("loss").values.tolist()
 

@@ -316,9 +316,7 @@ def dying_run(source: str = "logs/deep/run.csv") -> RunReport:
         confidence=0.8,
         epoch=1.0,
         summary="The loss stays at its chance level of 2.303 (ln 10).",
-        evidence=(
-            Point(label="distance of loss to chance", value=0.01, threshold=0.05, series="loss", epoch=40.0),
-        ),
+        evidence=(Point(label="distance of loss to chance", value=0.01, threshold=0.05, series="loss", epoch=40.0),),
         fixes=(LOOK_AT_LABELS, LOWER_RATE),
         caused_by=("dying-relu",),
     )
@@ -356,9 +354,7 @@ def several() -> Report:
             healthy_run("logs/baseline/other-seed.csv", 3),
             short_run(),
         ),
-        errors=(
-            SourceError("logs/table.csv", "a table with one row per configuration; give one log per run"),
-        ),
+        errors=(SourceError("logs/table.csv", "a table with one row per configuration; give one log per run"),),
     )
 
 

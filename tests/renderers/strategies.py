@@ -115,9 +115,7 @@ findings = st.builds(
     check=st.sampled_from(CHECKS),
     caused_by=st.lists(st.sampled_from(CHECKS), max_size=2, unique=True).map(tuple),
 )
-outcomes = st.builds(
-    Outcome, check=st.sampled_from(CHECKS), kind=st.sampled_from(OutcomeKind), reason=texts
-)
+outcomes = st.builds(Outcome, check=st.sampled_from(CHECKS), kind=st.sampled_from(OutcomeKind), reason=texts)
 runs = st.builds(
     Run,
     source=texts,

@@ -60,7 +60,14 @@ TASKS = (
         "binary",
         reviews,
         Setup(
-            Net("recurrent", (8,), cell="lstm", vocabulary=VOCABULARY, output_activation="sigmoid", dropout=0.4),
+            Net(
+                "recurrent",
+                (8,),
+                cell="lstm",
+                vocabulary=VOCABULARY,
+                output_activation="sigmoid",
+                dropout=0.4,
+            ),
             "binary_crossentropy",
             ("accuracy",),
             8,

@@ -8,9 +8,10 @@ How it is detected
 ------------------
 The level at the end (median of the last tenth) lies above the smoothed minimum by more than `sigmas`
 times the noise, by `rise` of what the run had gained (its descent from the opening level), and by
-`relative` of the minimum itself; or the end lies above `start_factor` times the first value. Not
-counted: a rise that begins at a logged increase of the learning rate less than a tenth of the run before
-the end (a warm restart).
+`relative` of the minimum itself; or the end lies above `start_factor` times the first value. A loss that
+more than doubled for the rest of a run (`lasting`) needs only `lasting_rise` of the gain. Not counted: a
+rise that begins at a logged increase of the learning rate less than a tenth of the run before the end (a
+warm restart).
 
 Why it matters
 --------------
@@ -29,6 +30,7 @@ twice its best.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -60,6 +62,18 @@ class Options:
     )
     relative: float = threshold(
         0.5, unit="share", source="half of TheDeepChecker's factor 2, which alone is late", help="rise / minimum"
+    )
+    lasting: float = threshold(
+        0.3,
+        unit="share",
+        source="as the full tail of overfitting",
+        help="share of the run after the minimum that is lasting",
+    )
+    lasting_rise: float = threshold(
+        0.02,
+        unit="share",
+        source="chosen on real logs",
+        help="rise over the gain, where it more than doubled and lasts",
     )
     start_factor: float = threshold(
         1.5, unit="x", source="chosen on the tuning half of benchmarks/faults", help="end over the first value"
@@ -110,12 +124,14 @@ def _diverged(curve: Curve, options: Options) -> bool:
         return False
     if curve.start > 0 and curve.end > options.start_factor * curve.start:
         return True
+    if curve.rise_sigmas <= options.sigmas:
+        return False
     gained = max(0.0, curve.opening - curve.best)
-    return (
-        curve.rise_sigmas > options.sigmas
-        and curve.rise > options.rise * gained
-        and (curve.rise > options.relative * abs(curve.best) or float(curve.values.min()) < 0)
-    )
+    relative = curve.rise / abs(curve.best) if float(curve.values.min()) > 0 else math.inf
+    if relative > options.relative and curve.rise > options.rise * gained:
+        return True
+    lasting = curve.tail_share >= options.lasting
+    return lasting and relative > 1.0 and curve.rise > options.lasting_rise * gained
 
 
 def _just_restarted(run: Run, curve: Curve) -> bool:

@@ -13,7 +13,8 @@ taken from the steps of the validation curve (accuracies over n samples are mult
 small validation set needs a larger gap.
 
 With a loss alone: the validation loss is a multiple of the training loss, has stopped falling while the
-training loss fell on, and is still a sizeable share of what it started from.
+training loss fell on, is still a sizeable share of what it started from, and no validation score is
+good.
 
 Why it matters
 --------------
@@ -41,7 +42,7 @@ from diagnose.finding import Comparison, Finding, Severity
 from diagnose.fix import Fix
 from diagnose.measures.chance import accuracy_resolution, binomial_error
 from diagnose.measures.curve import Curve, curve_of
-from diagnose.measures.learning import BOUNDED
+from diagnose.measures.learning import BOUNDED, is_good
 from diagnose.remedies import data, model, regularization, training, transfer
 from diagnose.run import Run, Series
 
@@ -79,6 +80,12 @@ class Options:
         source="chosen on the tuning half of benchmarks/faults",
         help="validation loss at the end as a share of its opening level, below which a ratio does not matter",
     )
+    good: float = threshold(
+        0.85,
+        unit="skill",
+        source="as in slow-convergence",
+        help="validation score at which a ratio of the losses does not matter",
+    )
 
 
 def check(run: Run, options: Options) -> Iterator[Finding]:
@@ -90,7 +97,8 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
             return
         loss = _pair(run, "loss", f"{other}_loss")
         if loss is not None:
-            yield from _by_loss(*loss, options)
+            if not is_good(run, options.good):
+                yield from _by_loss(*loss, options)
             return
 
 

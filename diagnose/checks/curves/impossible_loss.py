@@ -39,7 +39,15 @@ from diagnose.run import Run, Series
 
 CHECK = Check(
     needs=Needs(any_of=(("loss",), ("val_loss",), ("metric",), ("val_metric",))),
-    explains=("divergence", "overfitting", "metric-stuck", "loss-metric-disagreement", "underfitting"),
+    explains=(
+        "divergence",
+        "learning-rate-too-high",
+        "overfitting",
+        "metric-stuck",
+        "learning-rate-too-high",
+        "loss-metric-disagreement",
+        "underfitting",
+    ),
 )
 
 _ERRORS = frozenset({"mse", "mae", "rmse", "mape", "msle"})

@@ -74,7 +74,7 @@ class Options:
         0.15,
         unit="share",
         source="chosen on the tuning half of benchmarks/faults",
-        help="the same where no score tells whether the level is poor",
+        help="the same where no score tells that the level is poor",
     )
     poor: float = threshold(
         0.5, unit="skill", source="as in underfitting", help="skill above which a climb is let pass"
@@ -142,10 +142,9 @@ def _climbed(run: Run, series: Series, curve: Curve, options: Options) -> Findin
     if curve.rise_sigmas <= options.climb_sigmas or curve.rise <= options.climb * max(abs(curve.best), gained):
         return None
     skill = best_skill(run)
-    if skill is None:  # a loss alone: only a large climb
-        if curve.rise <= options.blind_climb * max(abs(curve.best), gained):
-            return None
-    elif skill > options.poor:
+    large = curve.rise > options.blind_climb * max(abs(curve.best), gained)
+    poor = skill is not None and skill <= options.poor
+    if not large and not poor:
         return None
     if len(increases(run.get("learning_rate"))):
         return None

@@ -43,6 +43,10 @@ from diagnose.run import Run
 CHECK = Check(needs=Needs(any_of=(("val_loss",),), min_epochs=8))
 
 
+#: In fewer epochs the descent of the start cannot be told from noise: an info at most.
+_ENOUGH = 16
+
+
 @dataclass(frozen=True)
 class Options:
     """Thresholds of noisy-validation."""
@@ -51,7 +55,7 @@ class Options:
         0.07, unit="share", source="chosen on real logs", help="roughness relative to the level, from which it is told"
     )
     severe: float = threshold(
-        0.3,
+        0.18,
         unit="share",
         source="chosen on the tuning half of benchmarks/faults",
         help="roughness from which it is a warning",
@@ -71,10 +75,11 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
         return
     rough = _roughness(curve)
     loss = run.get("loss")
-    train = _roughness(curve_of(loss)) if loss is not None and len(curve_of(loss)) >= 8 else 0.0
+    comparable = loss is not None and len(curve_of(loss)) >= max(8, len(curve) // 2)
+    train = _roughness(curve_of(loss)) if loss is not None and comparable else 0.0
     if rough < max(options.roughness, options.over_training * train):
         return
-    severe = rough >= options.severe
+    severe = rough >= options.severe and len(curve) >= _ENOUGH
     yield Finding(
         severity=Severity.WARNING if severe else Severity.INFO,
         confidence=0.9 if severe else 0.8,
@@ -108,7 +113,9 @@ def _roughness(curve: Curve) -> float:
     half = len(curve) // 2 if len(curve) >= 16 else min(2, len(curve) // 4)
     values, smooth = curve.values[half:], curve.smooth[half:]
     fallen = max(0.0, curve.opening - curve.best)
-    level = max(float(np.median(np.abs(smooth))), DESCENT_FLOOR * fallen)
+    # A level near zero says nothing about a curve that crosses it.
+    crosses = float(curve.values.min()) < 0
+    level = fallen if crosses else max(float(np.median(smooth)), DESCENT_FLOOR * fallen)
     if level <= 0:
         return 0.0
     residual = values - smooth

@@ -210,7 +210,7 @@ def _candidates(run: Run, curve: Curve) -> tuple[Fix, ...]:
     elif falling_share(curve) >= 0.85:  # hardly moves, but always downhill
         order = (too_low, vanishing, frozen, scale, labels, output, initial)
     elif curve.noise <= 1e-6 * max(abs(curve.level), 1e-12):  # does not move at all
-        order = (frozen, dead, output, initial, too_low, labels, scale)
+        order = (dead, frozen, output, initial, too_low, labels, scale)
     else:
         order = (labels, output, too_low, too_high, scale, initial, vanishing, dead)
     return (training.monitor_layers(), *order)

@@ -35,6 +35,7 @@ from diagnose.check import Check, Needs, threshold
 from diagnose.finding import Finding, Interval, Severity
 from diagnose.measures.curve import curve_of
 from diagnose.measures.learning import gain_left, is_good, late_share
+from diagnose.measures.validation_rise import rise_of, rose
 from diagnose.remedies import data, model, optimizer, training
 from diagnose.run import Run, Series
 
@@ -63,7 +64,9 @@ class Options:
         source="chosen on the tuning half of benchmarks/faults",
         help="loss at the end over its first value",
     )
-    settled: float = threshold(10, unit="epochs", source="common sense", help="epochs from which it is a warning")
+    settled: float = threshold(
+        15, unit="epochs", source="chosen on real logs", help="epochs from which it is a warning"
+    )
     good: float = threshold(
         0.85, unit="skill", source="chosen on the tuning half of benchmarks/faults", help="skill that is no fault"
     )
@@ -78,9 +81,12 @@ def _judged(run: Run) -> Series | None:
 
 
 def _levelled(run: Run, options: Options) -> bool:
-    """Whether the validation score (else the validation loss) has stopped improving: more epochs would not help it."""
-    unseen = run.get("val_metric") or run.get("val_loss")
-    return unseen is not None and len(curve_of(unseen)) >= 5 and late_share(curve_of(unseen)) < options.late_share / 2
+    """Whether the validation side has stopped improving or got worse: more epochs would not help it."""
+    loss = run.get("val_loss")
+    if loss is not None and len(curve_of(loss)) >= 2 and rose(rise_of(curve_of(loss))):
+        return True
+    unseen = run.get("val_metric") or loss
+    return unseen is not None and len(curve_of(unseen)) >= 5 and late_share(curve_of(unseen)) < options.late_share
 
 
 def check(run: Run, options: Options) -> Iterator[Finding]:

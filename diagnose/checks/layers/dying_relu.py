@@ -43,7 +43,7 @@ from diagnose.check import Check, Needs, threshold
 from diagnose.checks.layer_evidence import by_layer, layer_table, listed, when
 from diagnose.finding import Finding, Interval, Severity
 from diagnose.fix import Fix
-from diagnose.measures.layer_profile import FloatArray, lasts, onset, rank_trend, tail_median
+from diagnose.measures.layer_profile import FloatArray, lasts, onset, rank_trend, tail_length, tail_median
 from diagnose.remedies import model, optimizer
 from diagnose.run import Run
 
@@ -85,6 +85,12 @@ class Options:
         unit="Kendall's tau",
         source="own trials",
         help="how steadily the share must rise with the epochs to count as growing",
+    )
+    long_step: float = threshold(
+        0.03,
+        unit="per step",
+        source="own trials: healthy networks start below 0.02",
+        help="update ratio of the first epoch from which units dead in it count as killed by the steps",
     )
 
 
@@ -130,7 +136,7 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
                 end=float(dead.epochs[-1]),
             ),
         ),
-        fixes=_fixes(run, died_in_training=at > 0),
+        fixes=_fixes(run, died_in_training=at > 0 or _long_steps(run, options)),
     )
 
 
@@ -143,11 +149,17 @@ def _began(share: FloatArray, options: Options) -> int | None:
         return int(sampled[start])
     if len(share) < 5:
         return None
-    end, low = float(tail_median(share[:, None])[0]), float(share.min())
+    end, low = float(np.median(share[-tail_length(len(share)) :])), float(share.min())
     if end < options.growing or end - low < options.growth or rank_trend(share) < options.trend:
         return None
     start = onset(share >= low + options.growth / 2)
     return None if start is None else int(sampled[start])
+
+
+def _long_steps(run: Run, options: Options) -> bool:
+    """Whether the steps of the first epoch were so long that they can have killed units within it."""
+    updates = run.layers.get("update_ratio")
+    return updates is not None and bool((updates.values[0] >= options.long_step).any())
 
 
 def _frozen(run: Run) -> set[str]:

@@ -15,10 +15,9 @@ training loss that is not finite, or twice its best at the end; or steps of more
 own norm (:math:`\|\Delta w\|/\|w\| > 0.1`) while the loss has not fallen.
 (b) The resistant line over the layers (see vanishing-gradient), the other way round: 3 decades from the last
 third to the first, in the larger part of the run, while gradients exceed the weights' own norm.
-(c) An infinite norm of a gradient or of the weights; or a gradient of a hundred times the weights' own norm
-(median of the layers) with the harm of (a): what blew up within the first epoch has no earlier level to be
-held against. A run whose norms were never finite may have non-finite data as well: nan-loss tells of it, this
-check does not.
+(c) An infinite norm of a gradient or of the weights; or steps of more than a tenth of the weights' own norm
+with the harm of (a): what blew up within the first epoch has no earlier level to be held against. A run whose
+norms were never finite may have non-finite data as well: nan-loss tells of it, this check does not.
 
 Why it matters
 --------------
@@ -93,13 +92,22 @@ class Options:
 
 
 def check(run: Run, options: Options) -> Iterator[Finding]:
-    """Yield at most one finding: overflow, else growth over the epochs, else growth towards the input."""
+    """Yield at most one finding: growth over the epochs, else overflow, else a burst, else growth in depth."""
     gradients = run.layers["grad_norm"]
-    yield from _overflow(run, gradients) or _grown(run, gradients, options) or _grown_backwards(run, gradients, options)
+    yield from (
+        _grown(run, gradients, options)
+        or _overflow(run, gradients)
+        or _burst(run, options)
+        or _grown_backwards(run, gradients, options)
+    )
 
 
 def _overflow(run: Run, gradients: LayerStatistic) -> list[Finding]:
     overflowed = np.isinf(gradients.values)
+    for name in ("grad_norm_max", "weight_norm"):
+        other = run.layers.get(name)
+        if other is not None and other.values.shape == overflowed.shape:
+            overflowed |= np.isinf(other.values)
     if not overflowed.any():
         return []
     at = int(np.flatnonzero(overflowed.any(axis=1))[0])
@@ -109,7 +117,7 @@ def _overflow(run: Run, gradients: LayerStatistic) -> list[Finding]:
         Finding(
             severity=Severity.CRITICAL,
             confidence=0.99,
-            summary=f"The gradient overflowed at {run.axis} {epoch:g}, in {listed(names)}.",
+            summary=f"Gradient or weights overflowed at {run.axis} {epoch:g}, in {listed(names)}.",
             epoch=epoch,
             layers=tuple(names),
             evidence=(layer_table(gradients, gradients.values[max(0, at - 1)], "gradient norm before it overflowed"),),
@@ -160,38 +168,36 @@ def _grown(run: Run, gradients: LayerStatistic, options: Options) -> list[Findin
     ]
 
 
-def _burst(run: Run, gradients: LayerStatistic, options: Options) -> list[Finding]:
-    """Find gradients far beyond the weights' own norm, where growth had no epoch to show in."""
-    weights = run.layers.get("weight_norm")
-    largest = run.layers.get("grad_norm_max", gradients)
-    if weights is None or weights.values.shape != largest.values.shape:
+def _burst(run: Run, options: Options) -> list[Finding]:
+    """Find steps far too long for the weights, where growth had no epoch to show in."""
+    updates = run.layers.get("update_ratio")
+    if updates is None:
         return []
-    excess = logarithms(largest.values) - logarithms(weights.values)
-    typical = nanmedian(excess, axis=1)
-    beyond = np.flatnonzero(typical >= options.growth)
+    typical = nanmedian(np.where(np.isinf(updates.values), np.nan, updates.values), axis=1)
+    beyond = np.flatnonzero(typical > options.update_ratio)
     if not len(beyond):
         return []
     at = int(beyond[0])
-    epoch = float(gradients.epochs[at])
+    epoch = float(updates.epochs[at])
     harm = _harm(run, options, epoch)
     if not harm:
         return []
     return [
         Finding(
             severity=Severity.CRITICAL,
-            confidence=min(0.95, 0.75 + 0.05 * float(typical[at] - options.growth)),
-            summary=(
-                f"The gradient was {factor(float(typical[at]))} times as large as the weights at {run.axis} "
-                f"{epoch:g}, and {harm}."
-            ),
+            confidence=0.85,
+            summary=f"At {run.axis} {epoch:g} a step was {typical[at]:.2g} times as long as the weights, and {harm}.",
             epoch=epoch,
-            layers=tuple(n for n, e in zip(largest.layers, excess[at], strict=True) if e >= options.growth),
+            layers=tuple(
+                n for n, u in zip(updates.layers, updates.values[at], strict=True) if u > options.update_ratio
+            ),
             evidence=(
                 layer_table(
-                    largest,
-                    10.0 ** excess[at],
-                    "largest gradient norm over the weights' norm",
-                    threshold=10.0**options.growth,
+                    updates,
+                    updates.values[at],
+                    "length of a step relative to the weights",
+                    threshold=options.update_ratio,
+                    unit="per step",
                 ),
             ),
             fixes=_fixes(run),

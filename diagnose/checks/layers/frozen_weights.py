@@ -143,7 +143,7 @@ def _stuck(run: Run, updates: LayerStatistic, stuck: list[int], gradients: dict[
     reached = [name for name in names if np.nan_to_num(gradients[name]).any()]
     if reached:
         names = tuple(reached)
-        summary = f"{listed(names)} get a gradient but never move: the optimizer does not apply it."
+        summary = f"A gradient arrives at {listed(names)}, but the weights there never move: it is not applied."
         fixes: tuple[Fix, ...] = (
             transfer.unfreeze(addresses="layers frozen, or added, after compile"),
             optimizer.raise_learning_rate(run, addresses="steps lost in rounding"),

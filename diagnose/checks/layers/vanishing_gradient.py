@@ -105,7 +105,7 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
         confidence=min(0.99, 0.75 + 0.08 * (drop - options.decades) + 0.1 * (severity == Severity.CRITICAL)),
         summary=(
             f"The gradient shrinks {factor(drop)}-fold from the last layers to the first, "
-            f"{when(run, epoch, float(gradients.epochs[0]))}: {listed(names)} get next to nothing"
+            f"{when(run, epoch, float(gradients.epochs[0]))}: next to nothing reaches {listed(names)}"
             + ("; the optimizer makes up for it and the loss falls." if made_up_for else ".")
         ),
         epoch=epoch,

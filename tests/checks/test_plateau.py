@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from diagnose.finding import Severity
+from tests.curves import OVER, UNDER, defaults, fix_ids, healthy, line, look, noise, not_applicable, one, path, run, wobble
+
+CHECK = "plateau"
+OPTIONS = defaults(CHECK)
+TEN = {"classes": 10}
+
+
+def level_from(at: float, end: float = 0.1, n: int = 200, sigma: float = 1e-5):
+    """A fall from 1 that ends at a share of the run; level from there on."""
+    return path(n, (0, 1.0), (at, end), (1, end)) + noise(n, sigma)
+
+
+def test_a_level_stretch_at_a_good_value_is_convergence():
+    finding = one(CHECK, run(loss=level_from(0.25), first=1))
+    assert finding.severity == Severity.INFO
+    assert finding.epoch == pytest.approx(50, abs=5)
+    assert finding.evidence[0].value == pytest.approx(75, abs=3)
+    assert "converged" in finding.summary
+    assert fix_ids(finding)[0] == "stop-early"
+
+
+def test_a_level_stretch_at_a_poor_score_is_stuck():
+    finding = one(CHECK, run(loss=level_from(0.25), accuracy=np.full(200, 0.2), config=TEN))
+    assert finding.severity == Severity.WARNING
+    assert "stuck" in finding.summary
+    assert fix_ids(finding)[0] == "use-adam"
+
+
+@pytest.mark.parametrize(("factor", "fires"), [(UNDER, False), (OVER, True)])
+def test_which_share_of_the_run_must_be_level(factor, fires):
+    assert bool(look(CHECK, run(loss=level_from(1 - factor * OPTIONS.share)))) == fires
+
+
+@pytest.mark.parametrize(("factor", "fires"), [(UNDER, False), (OVER, True)])
+def test_how_many_epochs_must_be_level(factor, fires):
+    """A run of twice that many epochs, of which a little more or less than half is level."""
+    n = round(2 * OPTIONS.least_epochs)
+    assert bool(look(CHECK, run(loss=level_from(1 - factor / 2, n=n)), share=0.0)) == fires
+
+
+@pytest.mark.parametrize(("factor", "fires"), [(UNDER, True), (OVER, False)])
+def test_how_level_it_must_be(factor, fires):
+    """After a fall to 0.1 the loss goes on to creep down, by a share of the whole descent."""
+    creep = factor * OPTIONS.band * 0.9
+    values = path(200, (0, 1.0), (0.25, 0.1 + creep), (0.3, 0.1 + creep), (1, 0.1))
+    assert bool(look(CHECK, run(loss=values), share=0.6)) == fires
+
+
+def test_the_noise_widens_the_band():
+    assert look(CHECK, run(loss=level_from(0.25, sigma=0) + wobble(200, 0.1)))
+
+
+@pytest.mark.parametrize(("factor", "severity"), [(UNDER, Severity.WARNING), (OVER, Severity.INFO)])
+def test_which_skill_is_poor(factor, severity):
+    accuracy = np.full(200, 0.1 + 0.9 * factor * OPTIONS.skill)
+    assert one(CHECK, run(loss=level_from(0.25), accuracy=accuracy, config=TEN)).severity == severity
+
+
+@pytest.mark.parametrize(("factor", "severity"), [(UNDER, Severity.WARNING), (OVER, Severity.INFO)])
+def test_without_a_score_the_loss_itself_tells(factor, severity):
+    assert one(CHECK, run(loss=level_from(0.25, 1 - factor * OPTIONS.explained))).severity == severity
+
+
+def test_a_score_whose_level_means_nothing_excuses():
+    """A mean average precision of 0.3 can be excellent."""
+    finding = one(CHECK, run(loss=level_from(0.25, 0.9), map=np.full(200, 0.3)))
+    assert finding.severity == Severity.INFO
+
+
+@pytest.mark.parametrize("scale", [1e9, 1e-6])
+def test_the_unit_of_the_loss_does_not_matter(scale):
+    ours, theirs = one(CHECK, run(loss=level_from(0.25))), one(CHECK, run(loss=scale * level_from(0.25)))
+    assert (ours.epoch, ours.evidence[0].value) == (theirs.epoch, pytest.approx(theirs.evidence[0].value))
+
+
+# -- healthy look-alikes -----------------------------------------------------------------------------------------------
+
+
+def test_a_level_stretch_that_was_left_again():
+    assert look(CHECK, run(loss=path(100, (0, 1.0), (0.1, 0.6), (0.7, 0.6), (1, 0.1)))) == ()
+
+
+def test_a_straight_descent():
+    assert look(CHECK, run(loss=line(100, 1.0, 0.1))) == ()
+
+
+def test_a_healthy_run_has_at_most_converged():
+    assert all(f.severity == Severity.INFO for f in look(CHECK, healthy()))
+
+
+def test_without_a_loss_it_cannot_look():
+    assert "log the training loss" in not_applicable(CHECK, run(val_loss=level_from(0.25)))
+    assert "needs 10 epochs" in not_applicable(CHECK, run(loss=level_from(0.25, n=9)))

@@ -1,0 +1,104 @@
+"""The generated pages are current, every check has one with a picture, and no link leads nowhere."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+from diagnose import discovery, explain
+from diagnose.check import load_checks
+from scripts import build_docs, markdown_links
+
+ROOT = Path(__file__).parents[2]
+BUILT_IN = [discovery.check_id(module) for _, module in discovery.built_in()]
+
+
+@pytest.fixture(scope="module")
+def built() -> tuple[dict[Path, str], list[str]]:
+    return build_docs.build()
+
+
+def test_the_pages_are_current(built: tuple[dict[Path, str], list[str]]) -> None:
+    files, _ = built
+    assert build_docs.stale(files, ROOT) == [], "run: make docs"
+
+
+def test_links_lead_somewhere() -> None:
+    assert markdown_links.broken_links(ROOT) == []
+
+
+def test_a_run_shows_every_check(built: tuple[dict[Path, str], list[str]]) -> None:
+    _, without = built
+    assert without == []
+
+
+@pytest.mark.parametrize("id", BUILT_IN)
+def test_every_check_has_a_page(id: str) -> None:
+    text = (ROOT / build_docs.PAGES / f"{id}.md").read_text(encoding="utf-8")
+    assert [f"## {title}" in text for title in explain.SECTIONS] == [True] * len(explain.SECTIONS)
+    assert "## Options" in text
+    assert f"]({id}.md)" in (ROOT / build_docs.PAGES / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("id", BUILT_IN)
+def test_pictures_are_small_and_stand_alone(id: str, built: tuple[dict[Path, str], list[str]]) -> None:
+    drawing = built[0][build_docs.IMAGES / f"{id}.svg"]
+    assert len(drawing.encode()) < 30_000
+    assert "var(--paper)" in drawing
+    root = ElementTree.fromstring(drawing)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert not [node.tag for node in root.iter() if node.tag.rpartition("}")[2] in ("script", "image", "foreignObject")]
+
+
+@pytest.mark.parametrize("check", [c for c in load_checks() if c.id in BUILT_IN], ids=lambda c: c.id)
+def test_every_check_names_a_severity(check: object) -> None:
+    assert build_docs.severities(check)  # type: ignore[arg-type]
+
+
+def test_what_is_not_current_is_named(tmp_path: Path) -> None:
+    files = {build_docs.PAGES / "a.md": "a\n", build_docs.IMAGES / "a.svg": "<svg/>\n"}
+    assert build_docs.stale(files, tmp_path) == [
+        "docs/checks/a.md is missing: make docs writes it",
+        "docs/checks/images/a.svg is missing: make docs writes it",
+    ]
+    build_docs.write(files, tmp_path)
+    assert build_docs.stale(files, tmp_path) == []
+    (tmp_path / build_docs.PAGES / "a.md").write_text("edited\n")
+    (tmp_path / build_docs.PAGES / "gone.md").write_text("of a check that is no more\n")
+    assert build_docs.stale(files, tmp_path) == [
+        "docs/checks/a.md is not current: make docs renews it",
+        "docs/checks/gone.md belongs to no check: make docs removes it",
+    ]
+    assert build_docs.write(files, tmp_path) == ["wrote docs/checks/a.md", "removed docs/checks/gone.md"]
+    assert build_docs.stale(files, tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a ``literal`` and `another`", "a `literal` and `another`"),
+        ("i* its minimum, s_i*)", r"i\* its minimum, s_i\*)"),
+        ("the *largest* of _x", r"the *largest* of \_x"),
+        (r":math:`\|w\|` < 1", r"$`\|w\|`$ \< 1"),
+        ("- one\n- two, which\n  goes on", "- one\n- two, which goes on"),
+        ("before\n\n    a = b * c\n\nafter", "before\n\n```\na = b * c\n```\n\nafter"),
+    ],
+)
+def test_docstrings_become_markdown(text: str, expected: str) -> None:
+    assert build_docs.markdown(text) == expected
+
+
+def test_broken_links_are_named(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "page.md").write_text("# One & two\n\n```\n[not](a-link.md)\n```\n")
+    (tmp_path / "README.md").write_text(
+        "[fine](docs/page.md#one--two) [out](https://example.org) `[code](x.md)` [this](#title)\n\n# Title\n"
+        '[gone](docs/gone.md) [heading](docs/page.md#three) <img src="picture.svg">\n'
+    )
+    assert markdown_links.broken_links(tmp_path) == [
+        "README.md: the link to docs/gone.md leads nowhere",
+        "README.md: the link to docs/page.md#three: page.md has no such heading",
+        "README.md: the link to picture.svg leads nowhere",
+    ]

@@ -1,0 +1,44 @@
+"""The report as workflow commands of GitHub Actions."""
+
+from diagnose.renderers import github
+from diagnose.report import Report, SourceError
+from tests.renderers import samples
+
+
+def test_each_finding_is_an_annotation_of_its_file() -> None:
+    first, second, tally = github.render(samples.single(samples.overfit_run())).splitlines()
+
+    assert first.startswith(
+        "::warning file=logs/mnist-small/run.csv,title=overfitting (97 %25 sure)::val_loss rose from 0.412"
+    )
+    assert "%0AFix 1: Add dropout" in first
+    assert "%0ACaused by overfitting.%0A" in second
+    assert tally == "kerasdx: 1 run: 1 warning"
+
+
+def test_causes_come_before_effects_and_errors_before_warnings_over_all_runs() -> None:
+    titles = [line.split("title=")[1].split(" ")[0] for line in github.render(samples.several()).splitlines()[1:-1]]
+
+    assert titles == ["nan-loss", "divergence", "overfitting", "generalization-gap"]
+
+
+def test_properties_and_data_are_escaped_by_the_rules_of_github() -> None:
+    assert github.command("error", ["50 %", "a:b,c"], "a,b:c%.csv", "t:1,2") == (
+        "::error file=a%2Cb%3Ac%25.csv,title=t%3A1%2C2::50 %25%0Aa:b,c"
+    )
+
+
+def test_a_line_break_in_a_name_starts_no_command() -> None:
+    text = github.render(Report((), (SourceError("x\n::warning::y", "z\r\n::error::w"),)))
+
+    assert [line[:8] for line in text.splitlines()] == ["::error ", "kerasdx:"]
+
+
+def test_only_a_file_is_named_as_file() -> None:
+    assert "file=" not in github.command("error", ["x"], "mlflow:1234", "t")
+    assert "file=" not in github.command("error", ["x"], "-", "t")
+    assert "file=run.csv," in github.command("error", ["x"], "run.csv", "t")
+
+
+def test_a_healthy_run_is_no_annotation() -> None:
+    assert github.render(samples.single(samples.healthy_run())) == "kerasdx: 1 run: 1 healthy\n"
