@@ -102,9 +102,7 @@ def analyze(
     )
 
 
-def _look(
-    check: LoadedCheck, run: Run, selection: Selection, live: bool
-) -> tuple[Outcome, list[Finding]]:
+def _look(check: LoadedCheck, run: Run, selection: Selection, live: bool) -> tuple[Outcome, list[Finding]]:
     if not selection.takes(check):
         return Outcome(check.id, OutcomeKind.IGNORED, "not selected"), []
     if live and not check.declaration.live:
@@ -138,22 +136,16 @@ def _link(findings: Iterable[Finding], checks: Sequence[LoadedCheck]) -> list[Fi
         # it stays named, behind the start.
         causes.sort(key=lambda c: (any(c in explains.get(other, ()) for other in causes), c))
         linked.append(dataclasses.replace(finding, caused_by=tuple(causes)))
-    linked.sort(
-        key=lambda f: (bool(f.caused_by) and f.severity != Severity.INFO, -f.severity.rank, -f.confidence)
-    )
+    linked.sort(key=lambda f: (bool(f.caused_by) and f.severity != Severity.INFO, -f.severity.rank, -f.confidence))
     return sorted(linked, key=lambda f: f.severity == Severity.INFO)
 
 
-def _verdict(
-    findings: Sequence[Finding], outcomes: Sequence[Outcome], checks: Sequence[LoadedCheck]
-) -> str:
+def _verdict(findings: Sequence[Finding], outcomes: Sequence[Outcome], checks: Sequence[LoadedCheck]) -> str:
     worst = max((f.severity for f in findings), key=lambda s: s.rank, default=None)
     if worst is not None and worst != Severity.INFO:
         return worst.value
     trend_checks = {c.id for c in checks if c.declaration.needs.min_epochs > _TREND_EPOCHS}
-    looked = any(
-        o.check in trend_checks and o.kind in (OutcomeKind.PASSED, OutcomeKind.FOUND) for o in outcomes
-    )
+    looked = any(o.check in trend_checks and o.kind in (OutcomeKind.PASSED, OutcomeKind.FOUND) for o in outcomes)
     if not looked:
         return "unknown"
     return worst.value if worst is not None else "healthy"

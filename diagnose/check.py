@@ -56,15 +56,18 @@ class Needs:
             how = 'train with the callback Monitor("run.csv") to log it'
             return f"no {', '.join(absent)} in the log; {how}"
         if self.any_of:
-            lengths = [self._shortest(run, roles) for roles in self.any_of]
-            if not any(lengths):
+            longest = 0
+            for roles in self.any_of:
+                longest = max(longest, self._shortest(run, roles))
+                if longest >= self.min_epochs:
+                    return ""
+            if not longest:
                 roles = self.any_of[0]
-                lacking = [r for r in roles if run.get(r) is None]
+                lacking = [r for r in roles if not run.get(r)]
                 how = "; ".join(_HOW_TO_LOG.get(r, f"log {r}") for r in lacking)
                 return f"no {' and no '.join(lacking)} in the log; {how}"
-            if max(lengths) < self.min_epochs:
-                return f"needs {self.min_epochs} epochs, the log has {max(lengths)}"
-        elif self.statistics:
+            return f"needs {self.min_epochs} epochs, the log has {longest}"
+        if self.statistics:
             length = min(len(run.layers[s].epochs) for s in self.statistics)
             if length < self.min_epochs:
                 return f"needs {self.min_epochs} epochs of layer statistics, the log has {length}"

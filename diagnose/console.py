@@ -15,7 +15,7 @@ DEFAULT_WIDTH = 80
 _MARKS = "─│╭✓✗→×≥σ…"
 
 
-def wants_color(choice: str, stream: TextIO, environment: Mapping[str, str]) -> bool:
+def wants_color(choice: str, stream: TextIO | None, environment: Mapping[str, str]) -> bool:
     """Whether to colour: as told, else by NO_COLOR and FORCE_COLOR, else where the stream is a terminal."""
     if choice != "auto":
         return choice == "always"
@@ -26,25 +26,25 @@ def wants_color(choice: str, stream: TextIO, environment: Mapping[str, str]) -> 
     return is_terminal(stream) and environment.get("TERM") != "dumb"
 
 
-def is_terminal(stream: TextIO) -> bool:
-    """Whether a person is looking at the stream."""
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a person is looking at the stream; Python sets one that was closed at the start to None."""
     try:
-        return stream.isatty()
-    except ValueError:  # closed
+        return stream is not None and stream.isatty()
+    except ValueError:  # closed since
         return False
 
 
-def size(stream: TextIO, environment: Mapping[str, str]) -> tuple[int, int]:
+def size(stream: TextIO | None, environment: Mapping[str, str]) -> tuple[int, int]:
     """Return columns and lines: of the terminal where there is one, COLUMNS before it, else 80 by 24."""
     columns, lines = DEFAULT_WIDTH, 24
     with contextlib.suppress(OSError, ValueError, AttributeError):
-        columns, lines = os.get_terminal_size(stream.fileno())
+        columns, lines = os.get_terminal_size(stream.fileno() if stream else -1)
     with contextlib.suppress(ValueError):
         columns = int(environment.get("COLUMNS", "")) or columns
     return (columns if columns > 0 else DEFAULT_WIDTH), (lines if lines > 0 else 24)
 
 
-def needs_ascii(stream: TextIO) -> bool:
+def needs_ascii(stream: TextIO | None) -> bool:
     """Whether the stream's encoding lacks the marks of the report (Windows code pages, LC_ALL=C)."""
     try:
         _MARKS.encode(getattr(stream, "encoding", None) or "utf-8")
@@ -61,6 +61,8 @@ def one_line(text: str) -> str:
 
 def complain(message: str) -> None:
     """Write one line to standard error."""
+    if sys.stderr is None:  # print would take standard output for it
+        return
     with contextlib.suppress(OSError, ValueError):  # nobody is left to read it
         print(f"diagnose: {one_line(message)}", file=sys.stderr, flush=True)
 
@@ -70,6 +72,8 @@ def write_out(text: str) -> bool:
 
     A reader that has closed the pipe, as ``head`` does, is no error.
     """
+    if sys.stdout is None:
+        return False
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:  # a name in the log that the encoding lacks is escaped rather than fatal
         reconfigure(errors="backslashreplace")

@@ -185,9 +185,7 @@ def _items(lines: Sequence[str]) -> list[str]:
 def _threshold(threshold: Threshold, width: int) -> str:
     unit = f" {threshold.unit}" if threshold.unit else ""
     about = f"{threshold.name} = {threshold.default:g}{unit}: {threshold.help.rstrip('.')}"
-    return _fill(
-        f"{about} ({threshold.source.rstrip('.')})." if threshold.source else f"{about}.", width, "    "
-    )
+    return _fill(f"{about} ({threshold.source.rstrip('.')})." if threshold.source else f"{about}.", width, "    ")
 
 
 def _fill(text: str, width: int, hanging: str = "") -> str:

@@ -248,9 +248,7 @@ class Run:
         """Return the log as a pandas frame: one row per epoch, the log's own column names."""
         import pandas as pd
 
-        columns: dict[str, pd.Series] = {
-            s.name: pd.Series(s.values, index=s.epochs, name=s.name) for s in self.series
-        }
+        columns: dict[str, pd.Series] = {s.name: pd.Series(s.values, index=s.epochs, name=s.name) for s in self.series}
         for statistic in self.layers.values():
             for i, layer in enumerate(statistic.layers):
                 columns[f"{statistic.name}/{layer}"] = pd.Series(statistic.values[:, i], index=statistic.epochs)

@@ -84,7 +84,7 @@ def page(check: LoadedCheck, checks: Sequence[LoadedCheck], illustration: Illust
         _generated_from(source),
         f"# {check.id}",
         f"**{_inline(about.title)}.**",
-        _table(("", ""), _facts(check, checks, about)),
+        _facts(check, checks, about),
     ]
     if illustration is not None:
         blocks.append(_figure(check.id, illustration))
@@ -98,11 +98,10 @@ def page(check: LoadedCheck, checks: Sequence[LoadedCheck], illustration: Illust
     return _joined(blocks)
 
 
-def _facts(check: LoadedCheck, checks: Sequence[LoadedCheck], about: explain.Page) -> list[tuple[str, str]]:
+def _facts(check: LoadedCheck, checks: Sequence[LoadedCheck], about: explain.Page) -> str:
     ids = {c.id for c in checks}
     when = "yes" if about.live else "no, it judges ended trainings only"
     facts = [
-        ("id", f"`{check.id}`"),
         ("family", check.family),
         ("severity", _severity_words(check)),
         ("needs", _inline(about.needs)),
@@ -114,7 +113,7 @@ def _facts(check: LoadedCheck, checks: Sequence[LoadedCheck], about: explain.Pag
         facts.append(("explains", ", ".join(explains)))
     if explained:
         facts.append(("is explained by", ", ".join(explained)))
-    return facts
+    return _table(("id", f"`{check.id}`"), facts)
 
 
 def _linked(text: str, check: LoadedCheck, checks: Sequence[LoadedCheck]) -> str:
@@ -260,7 +259,7 @@ def _inline(text: str) -> str:
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |".replace("|  |", "| |") for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _generated_from(source: str) -> str:

@@ -11,7 +11,7 @@ import csv
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,8 @@ EXAMPLE = "one of the examples"
 MADE = "made by hand, not recorded"
 
 _EPOCHS = 30
+#: The value of a layer statistic by place of the layer and epoch.
+_LayerCourse = Callable[[int, int], float]
 
 
 @dataclass(frozen=True)
@@ -66,18 +68,26 @@ class _Candidate:
         fires = any(f.check == check for f in self.report.findings)
         return fires and bool(plots.plots(self.report, points=8, limit=1))
 
-    def rank(self, check: str) -> tuple[int, bool, int, bool, bool, int, str]:
-        """Order: labelled with the check first of all, its place seen in the drawing, severe.
+    def rank(self, check: str) -> tuple[int, int, int, bool, bool, int, str]:
+        """Order: labelled with the check first of all, its place within the drawing (or else at an end of it), severe.
 
         After that: has a metric (a reader knows what an accuracy means), leads the report, little else in the way.
         """
         labelled = self.symptoms.index(check) if check in self.symptoms else len(self.symptoms)
         severity = next(f.severity.rank for f in self.report.findings if f.check == check)
         drawn = plots.plots(self.report, points=8, limit=1)
-        unmarked = not any(m.label == check for p in drawn for m in p.marks)
+        places = (int(m.epoch in (p.x.low, p.x.high)) for p in drawn for m in p.marks if m.label == check)
         without_metric = self.report.run.get("metric") is None
         follows = self.report.findings[0].check != check
-        return labelled, unmarked, -severity, without_metric, follows, len(self.report.findings), self.name
+        return (
+            labelled,
+            min(places, default=2),
+            -severity,
+            without_metric,
+            follows,
+            len(self.report.findings),
+            self.name,
+        )
 
 
 def illustrate(check: str) -> Illustration | None:
@@ -163,67 +173,77 @@ def _level(epoch: int) -> float:
     return 2.303 * _wave(epoch, 1, 0.002)
 
 
-def _telemetry(loss: Callable[[int], float], statistics: Mapping[str, Mapping[str, Callable[[int], float]]]) -> str:
+def _telemetry(loss: Callable[[int], float], **statistics: tuple[Sequence[str], _LayerCourse]) -> str:
     columns = {"epoch": _course(float), "loss": _course(loss)}
-    for statistic, layers in statistics.items():
-        columns |= {f"{statistic}/{layer}": _course(value) for layer, value in layers.items()}
+    for statistic, (layers, value) in statistics.items():
+        for place, layer in enumerate(layers):
+            columns[f"{statistic}/{layer}"] = _course(functools.partial(value, place))
     return _table(columns)
 
 
-def _dense(count: int) -> Iterator[tuple[int, str]]:
-    """Yield the place and name of each layer, the output last."""
-    yield from ((i, f"dense_{i + 1}") for i in range(count - 1))
-    yield count - 1, "output"
+def _dense(count: int) -> list[str]:
+    return [*(f"dense_{i}" for i in range(1, count)), "output"]
 
 
 def _vanishing() -> str:
-    return _telemetry(
-        _level,
-        {"grad_norm": {n: lambda e, i=i: 0.4 * 10 ** (-0.62 * (9 - i)) * _wave(e, i, 0.5) for i, n in _dense(10)}},
-    )
+    def norm(place: int, epoch: int) -> float:
+        return 0.4 * 10 ** (-0.62 * (9 - place)) * _wave(epoch, place, 0.5)
+
+    return _telemetry(_level, grad_norm=(_dense(10), norm))
 
 
 def _exploding() -> str:
-    def growth(epoch: int) -> float:
-        return 10 ** (0.22 * max(epoch - 12, 0))
+    def norm(place: int, epoch: int) -> float:
+        return (0.2 + 0.1 * place) * 10 ** (0.22 * max(epoch - 12, 0)) * _wave(epoch, place, 0.4)
 
-    return _telemetry(
-        lambda e: _falling(min(e, 14)) * 1.14 ** max(e - 14, 0),
-        {"grad_norm": {n: lambda e, i=i: (0.2 + 0.1 * i) * growth(e) * _wave(e, i, 0.4) for i, n in _dense(6)}},
-    )
+    def loss(epoch: int) -> float:
+        return _falling(min(epoch, 14)) * 1.14 ** max(epoch - 14, 0)
+
+    return _telemetry(loss, grad_norm=(_dense(6), norm))
 
 
 def _dying() -> str:
-    ends = {"dense_1": 0.22, "dense_2": 0.93, "dense_3": 0.97, "dense_4": 0.3}
+    ends = (0.22, 0.93, 0.97, 0.3)
 
-    def share(end: float, epoch: int, place: int) -> float:
-        grown = 0.12 + (end - 0.12) / (1 + math.exp(-(epoch - 9) / 2))
+    def share(place: int, epoch: int) -> float:
+        grown = 0.12 + (ends[place] - 0.12) / (1 + math.exp(-(epoch - 9) / 2))
         return round(32 * min(1.0, grown * _wave(epoch, place, 0.03))) / 32
 
-    layers = {n: lambda e, end=end, i=i: share(end, e, i) for i, (n, end) in enumerate(ends.items())}
-    return _telemetry(lambda e: _falling(min(e, 8)), {"dead_fraction": layers})
+    def loss(epoch: int) -> float:
+        return _falling(min(epoch, 8))
+
+    return _telemetry(loss, dead_fraction=(("dense_1", "dense_2", "dense_3", "dense_4"), share))
 
 
 def _saturated() -> str:
-    shares = {"tanh_1": 0.96, "tanh_2": 0.91, "tanh_3": 0.68, "tanh_4": 0.24}
-    layers = {n: lambda e, s=s, i=i: min(1.0, s * _wave(e, i, 0.04)) for i, (n, s) in enumerate(shares.items())}
-    return _telemetry(_level, {"saturated_fraction": layers})
+    levels = (0.96, 0.91, 0.68, 0.24)
+
+    def share(place: int, epoch: int) -> float:
+        return min(1.0, levels[place] * _wave(epoch, place, 0.04))
+
+    return _telemetry(_level, saturated_fraction=(("tanh_1", "tanh_2", "tanh_3", "tanh_4"), share))
 
 
 def _symmetric() -> str:
-    shares = {"dense_1": 1.0, "dense_2": 1.0, "output": 0.0}
-    return _telemetry(_level, {"duplicate_fraction": {n: lambda _, s=s: s for n, s in shares.items()}})
+    def share(place: int, _: int) -> float:
+        return (1.0, 1.0, 0.0)[place]
+
+    return _telemetry(_level, duplicate_fraction=(_dense(3), share))
 
 
 def _frozen() -> str:
-    moves = {"conv_1": 0.0, "conv_2": 0.0, "conv_3": 2e-3, "dense": 4e-3, "output": 6e-3}
-    return _telemetry(
-        lambda e: 0.5 + _falling(e),
-        {
-            "grad_norm": {n: lambda e, i=i: 0.3 * _wave(e, i, 0.5) for i, n in enumerate(moves)},
-            "update_ratio": {n: lambda e, m=m, i=i: m * _wave(e, i, 0.5) for i, (n, m) in enumerate(moves.items())},
-        },
-    )
+    layers = ("conv_1", "conv_2", "conv_3", "dense", "output")
+
+    def loss(epoch: int) -> float:
+        return 0.5 + _falling(epoch)
+
+    def norm(place: int, epoch: int) -> float:
+        return 0.3 * _wave(epoch, place, 0.5)
+
+    def step(place: int, epoch: int) -> float:
+        return (0.0, 0.0, 2e-3, 4e-3, 6e-3)[place] * _wave(epoch, place, 0.5)
+
+    return _telemetry(loss, grad_norm=(layers, norm), update_ratio=(layers, step))
 
 
 def _resumed() -> str:

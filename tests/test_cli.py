@@ -137,6 +137,7 @@ class TestErrorsAreOneLine:
         ("arguments", "parts"),
         [
             ([], ["name a log"]),
+            ([""], ["empty name"]),
             (["missing.csv"], ["missing.csv", "does not exist"]),
             (["helthy.csv"], ["did you mean", "healthy.csv"]),
             (["shopping.csv"], ["shopping.csv"]),
@@ -429,6 +430,16 @@ class TestPipes:
         )  # fmt: skip
         assert result.stderr == ""
         assert result.stdout == "1\n"
+
+    @pytest.mark.parametrize(("closed", "left"), [(">&-", "stderr"), ("2>&-", "stdout")])
+    def test_a_closed_stream_is_no_error(self, folder: Path, closed: str, left: str) -> None:
+        result = subprocess.run(
+            ["bash", "-c", f"{sys.executable} -m diagnose nan.csv missing.csv {closed}"],
+            cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        assert result.returncode == 2
+        assert "internal error" not in getattr(result, left)
+        assert "diagnose: missing.csv" not in result.stdout
 
     def test_an_encoding_without_boxes_gets_ascii(self, folder: Path) -> None:
         result = process("nan.csv", cwd=folder, PYTHONIOENCODING="ascii")

@@ -41,7 +41,7 @@ SUBSUMED: dict[str, tuple[str, ...]] = {
         "oscillating-loss",
     ),
     "metric-stuck": ("not-learning", "underfitting"),
-    "divergence": ("not-learning", "underfitting", "plateau"),
+    "divergence": ("not-learning", "underfitting", "plateau", "oscillating-loss", "noisy-validation"),
     "not-learning": ("underfitting",),
 }
 TWINLESS = {"overfitting", "generalization-gap", "overtraining", "nan-loss", "loss-metric-disagreement"}

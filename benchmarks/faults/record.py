@@ -20,7 +20,9 @@ RUNS_A_WORKER = 70
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="*", metavar="GLOB", help="runs by name: 'nan-*', '*--digits--1'")
+    parser.add_argument(
+        "--only", default=["*"], nargs="+", metavar="GLOB", help="runs by name: 'nan-*', '*--digits--1'"
+    )
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--again", action="store_true", help="train also what is on disk")
     parser.add_argument("--verify-only", action="store_true", help="label what is on disk, train nothing")
@@ -31,11 +33,11 @@ def main() -> None:
     _label()
 
 
-def _record(pattern: str, workers: int, again: bool) -> None:
+def _record(patterns: list[str], workers: int, again: bool) -> None:
     from benchmarks.faults.plan import runs
 
     RUNS.mkdir(exist_ok=True)
-    names = [run.name for run in runs() if fnmatch.fnmatch(run.name, pattern)]
+    names = [run.name for run in runs() if any(fnmatch.fnmatch(run.name, p) for p in patterns)]
     names = [name for name in names if again or not (RUNS / f"{name}.json").exists()]
     begin = time.monotonic()
     with get_context("spawn").Pool(workers, _quiet, maxtasksperchild=RUNS_A_WORKER) as pool:

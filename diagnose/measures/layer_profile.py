@@ -3,8 +3,8 @@
 All take arrays of shape (E, L): epochs x layers, input first, NaN where a layer was not sampled.
 
 The course over depth is judged by the resistant line through the outer thirds (Tukey, Exploratory Data
-Analysis, 1977): the medians of the first and the last third of the layers fix its slope, so that a single odd
-layer (an embedding, the gain of a batch normalization, a fresh head) does not.
+Analysis, 1977): the medians of the first and the last third of the layers fix its slope, so that a
+single odd layer (an embedding, the gain of a batch normalization, a fresh head) does not.
 """
 
 from __future__ import annotations

@@ -126,3 +126,19 @@ def arrived_at(curve: Curve, tolerance: float) -> int:
     final = curve.smooth[-1]
     away = np.flatnonzero(np.abs(curve.smooth - final) > tolerance)
     return int(away[-1]) + 1 if len(away) else 0
+
+
+def longest_level(curve: Curve, band: float) -> tuple[int, int]:
+    """Return the first and last index of the longest stretch in which the smoothed curve spans at most `band`.
+
+    Greedy: a new stretch begins where the value leaves the last one's band.
+    """
+    best = (0, 0)
+    first, low, high = 0, math.inf, -math.inf
+    for i, value in enumerate(curve.smooth.tolist()):
+        low, high = min(low, value), max(high, value)
+        if high - low > band:
+            first, low, high = i, value, value
+        if i - first > best[1] - best[0]:
+            best = (first, i)
+    return best

@@ -22,12 +22,15 @@ def increases(rate: Series | None, factor: float = 1.2) -> FloatArray:
     return epochs[ratio > factor]
 
 
-def final_share(rate: Series | None) -> float:
-    """Return the last rate as a share of the largest one; 1 where it was not logged or did not change."""
-    if rate is None or not len(rate):
-        return 1.0
-    largest = float(np.nanmax(rate.values))
-    return float(rate.values[-1]) / largest if largest > 0 else 1.0
+def decayed_at(rate: Series | None, share: float = 0.1) -> float | None:
+    """Return the epoch from which the rate stays below `share` of its largest value; None where it does not."""
+    if rate is None or len(rate) < 2:
+        return None
+    small = rate.values < share * float(np.nanmax(rate.values))
+    if not small[-1]:
+        return None
+    large = np.flatnonzero(~small)
+    return float(rate.epochs[int(large[-1]) + 1])
 
 
 def _ratios(rate: Series | None) -> tuple[FloatArray, FloatArray]:

@@ -91,7 +91,9 @@ def kept_fitting(train: Curve, since: float) -> bool:
     if not len(after) or len(train) < 2:
         return True
     reference = min(float(train.smooth[after[0]]), train.best + train.sigma)
-    return train.end <= reference + max(3 * train.sigma, 0.03 * abs(reference), 0.02 * max(0.0, train.opening - train.best))
+    return train.end <= reference + max(
+        3 * train.sigma, 0.03 * abs(reference), 0.02 * max(0.0, train.opening - train.best)
+    )
 
 
 def rise_of(curve: Curve) -> Rise:

@@ -246,9 +246,7 @@ def _clean_run(run: Run) -> Run:
         series=tuple(
             s
             if cleaned(s.name) == s.name and cleaned(s.output) == s.output and cleaned(s.quantity) == s.quantity
-            else dataclasses.replace(
-                s, name=cleaned(s.name), output=cleaned(s.output), quantity=cleaned(s.quantity)
-            )
+            else dataclasses.replace(s, name=cleaned(s.name), output=cleaned(s.output), quantity=cleaned(s.quantity))
             for s in run.series
         ),
         layers=_clean_layers(run.layers),

@@ -380,7 +380,7 @@ def _read_name(raw: str) -> _Reading:
             return dataclasses.replace(inner, column=column)
     task = _YOLO_TASK.search(name)
     words = _words(name[: task.start()] if task else name)
-    kind = _KINDS.get("".join(words))
+    kind = _KINDS.get("".join(words)) or (_KINDS.get("".join(words[:-1])) if words[-1].isdigit() else None)
     if kind:
         return _Reading(Column(kind))
     split, rest = _take_split(words)

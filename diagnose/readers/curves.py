@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,9 @@ _OPPONENTS = frozenset(
 )
 #: Several rows per epoch are usual from this share of the rows on; fewer are a training started anew.
 _USUAL = 0.2
+
+
+_Curve = TypeVar("_Curve", Series, LayerStatistic)
 
 
 @dataclass(frozen=True)
@@ -215,7 +218,7 @@ def _refuse_other_tables(table: Table, columns: Sequence[Column], told: bool) ->
     settings = _varying_settings(table, columns)
     if settings:
         raise ReadError(
-            f"is no training log but a table with one row per configuration ({listed(settings)} change by row)",
+            f"is no training log but a table with one row per configuration (it changes by row: {listed(settings)})",
             "pass the log of one training, with one row per epoch",
         )
     if _counter(table, columns) is None and all(_is_common(table.names[i]) for i in curves):
@@ -231,7 +234,7 @@ def _without_curve(table: Table, judged: Sequence[int]) -> ReadError:
         text = next((label for label in table.labels.get(i, ()) if label), "")
         if text:
             return ReadError(
-                f"has no number in column {table.names[i]!r}, but {text[:40]!r} and the like",
+                f"has no number in column {table.names[i]!r} from line {table.first_line} on, but text: {text[:40]!r}",
                 "log the plain number, one per row",
             )
     if judged:
@@ -256,8 +259,8 @@ def _varying_settings(table: Table, columns: Sequence[Column]) -> list[str]:
     ]
     if counter is not None:
         same_part = np.diff(table.columns[counter]) >= 0 if numeric else None
-        return [table.names[i] for i in numeric if np.any((np.diff(table.columns[i]) != 0) & same_part)]
-    settings = [i for i in numeric if len(np.unique(table.columns[i])) > 1]
+        return [table.names[i] for i in numeric if np.any((np.abs(np.diff(table.columns[i])) > 0) & same_part)]
+    settings = [i for i in numeric if np.any(np.abs(np.diff(table.columns[i])) > 0)]
     for i in table.text:
         different = set(table.labels.get(i, ()))
         is_setting = columns[i].quantity in CONFIGURATION and len(different) > 1
@@ -348,12 +351,12 @@ def _trainings(table: Table, columns: Sequence[Column], rows: NDArray[np.intp] |
     axis, values, counter = _axis(part, columns)
     counted, conflict = _row_roles(part, columns, values, counter)
     begins = restarts.starts(values, conflict, counted)
-    begins = sorted({*begins, *(b for b in part.breaks if 0 < b < len(part) and values[b] <= values[b - 1])})
-    ends = [*begins[1:], len(part)]
-    found = [
-        _points(part, columns, slice(a, b), np.maximum.accumulate(values[a:b]), axis, label)
-        for a, b in zip(begins, ends, strict=True)
-    ]
+    again = (b for b in part.breaks if 0 < b < len(part) and (counter is None or values[b] <= values[b - 1]))
+    begins = sorted({*begins, *again})
+    found = []
+    for a, b in zip(begins, [*begins[1:], len(part)], strict=True):
+        epochs = np.maximum.accumulate(values[a:b]) if counter is not None else values[: b - a]
+        found.append(_points(part, columns, slice(a, b), epochs, axis, label))
     joined = _join([points for points in found if points.series])
     return [fold for points in joined for fold in _by_fold(points)]
 
@@ -562,35 +565,30 @@ def _resumed(before: _Points, after: _Points) -> _Points | None:
 
 
 def _appended(before: _Points, after: _Points, offset: float, start: float, note: str) -> _Points:
-    def one(a: Series | None, b: Series | None) -> Series:
-        if a is None or b is None:
-            alone = a if a is not None else b
-            assert alone is not None
-            return alone if b is None else dataclasses.replace(alone, epochs=alone.epochs + offset)
-        kept = a.epochs < start
-        return dataclasses.replace(
-            a,
-            epochs=np.concatenate([a.epochs[kept], b.epochs + offset]),
-            values=np.concatenate([a.values[kept], b.values]),
-        )
-
-    def layer(a: LayerStatistic, b: LayerStatistic) -> LayerStatistic:
-        kept = a.epochs < start
-        return dataclasses.replace(
-            a,
-            epochs=np.concatenate([a.epochs[kept], b.epochs + offset]),
-            values=np.concatenate([a.values[kept], b.values]),
-        )
-
-    old, new = {s.name: s for s in before.series}, {s.name: s for s in after.series}
+    """Return one training followed by another whose epochs are `offset` later; `start` is where that begins."""
+    old = {s.name: s for s in before.series}
+    for series in after.series:
+        moved = dataclasses.replace(series, epochs=series.epochs + offset)
+        old[series.name] = _spliced(old[series.name], moved, start) if series.name in old else moved
+    layers = {
+        name: _spliced(one, dataclasses.replace(after.layers[name], epochs=after.layers[name].epochs + offset), start)
+        for name, one in before.layers.items()
+    }
     return dataclasses.replace(
         before,
-        series=tuple(one(old.get(name), new.get(name)) for name in dict.fromkeys((*old, *new))),
-        layers=MappingProxyType(
-            {k: layer(v, after.layers[k]) if k in after.layers else v for k, v in before.layers.items()}
-        ),
+        series=tuple(old.values()),
+        layers=MappingProxyType(layers),
         restarts=(*(r for r in before.restarts if r < start), start),
         notes=(*before.notes, note),
+    )
+
+
+def _spliced(before: _Curve, after: _Curve, start: float) -> _Curve:
+    kept = before.epochs < min(start, after.epochs[0])
+    return dataclasses.replace(
+        before,
+        epochs=np.concatenate([before.epochs[kept], after.epochs]),
+        values=np.concatenate([before.values[kept], after.values]),
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from diagnose.readers.base import Document, ReadError, Roles
 from diagnose.readers.columns import Column, classify
 from diagnose.readers.curves import Source, columns_of, config_beside, to_runs
-from diagnose.readers.table import Layout, Table, read_tables, sniff
+from diagnose.readers.table import Table, read_tables, sniff
 from diagnose.run import FloatArray, Run
 
 FORMAT = "keras-csv"
@@ -58,7 +58,6 @@ def read_as(format: str, document: Document, roles: Roles, *, told: bool | None 
     if layout is None:
         raise ReadError("is no table", "a log is a table with one row per epoch")
     tables = read_tables(document, layout)
-    _refuse_without_rows(tables, layout)
     return table_runs(format, document, tables, roles, told=bool(roles) if told is None else told)
 
 
@@ -71,6 +70,8 @@ def table_runs(format: str, document: Document, tables: list[Table], roles: Role
     ReadError
         They are no training log.
     """
+    if not tables:
+        raise _no_rows(document)
     notes = table_notes(tables)
     if tables[0].names:
         columns = [columns_of(table.names, roles if n == 0 else {}) for n, table in enumerate(tables)]
@@ -81,10 +82,10 @@ def table_runs(format: str, document: Document, tables: list[Table], roles: Role
     return to_runs(source, list(zip(tables, columns, strict=True)))
 
 
-def _refuse_without_rows(tables: list[Table], layout: Layout) -> None:
-    if not tables:
-        where = f"line {layout.first_row} is a header" if layout.names else "there are numbers"
-        raise ReadError(f"has no epoch yet: {where} and no whole row follows", "wait for the first epoch to end")
+def _no_rows(document: Document) -> ReadError:
+    layout = sniff(document)
+    where = f"line {layout.first_row} is a header" if layout is not None and layout.names else "there are numbers"
+    return ReadError(f"has no epoch yet: {where} and no whole row follows", "wait for the first epoch to end")
 
 
 def table_notes(tables: list[Table]) -> tuple[str, ...]:
@@ -130,45 +131,46 @@ def _guess(table: Table) -> list[str] | None:
     columns = list(table.columns)
     if table.text or len(table) < 3 or any(logged is not None for logged in table.logged):
         return None
-    names = []
+    before: list[str] = []
+    after: list[str] = []
     steps = np.diff(columns[0])
-    if len(columns) > 1 and np.all(steps == steps[0]) and steps[0] > 0 and np.all(columns[0] % 1 == 0):
-        names.append("epoch" if steps[0] == 1 else "step")
+    if len(columns) > 1 and steps[0] > 0 and np.all(steps == steps[0]) and np.all(columns[0] % 1 == 0):
+        before = ["epoch" if steps[0] == 1 else "step"]
         columns = columns[1:]
     if len(columns) > 1 and _is_rate(columns[-1]):
-        columns, last = columns[:-1], ["learning_rate"]
-    else:
-        last = []
-    curves = _guess_curves(columns)
-    return [*names, *curves, *last] if curves else None
+        after = ["learning_rate"]
+        columns = columns[:-1]
+    curves = _guess_curves(columns) if any(map(_is_curve, columns)) else None
+    return [*before, *curves, *after] if curves else None
+
+
+#: The orders in which a history of four curves is written: by Keras, sorted by name, and in pairs.
+_ORDERS_OF_FOUR = (
+    ("loss", "accuracy", "val_loss", "val_accuracy"),
+    ("accuracy", "loss", "val_accuracy", "val_loss"),
+    ("loss", "val_loss", "accuracy", "val_accuracy"),
+)
 
 
 def _guess_curves(columns: list[FloatArray]) -> list[str] | None:
-    if not any(map(_is_curve, columns)):
-        return None
     if len(columns) == 1:
-        return ["loss"] if not _is_fraction(columns[0]) or _trend(columns[0]) < 0 else ["accuracy"]
+        rises = _is_fraction(columns[0]) and _trend(columns[0]) > 0
+        return ["accuracy"] if rises else ["loss"]
     if len(columns) == 2:
-        first, second = columns
-        if _is_fraction(second) and _trend(first) < 0 < _trend(second):
-            return ["loss", "accuracy"]
-        if _is_fraction(first) and _trend(second) < 0 < _trend(first):
-            return ["accuracy", "loss"]
+        for names in (["loss", "accuracy"], ["accuracy", "loss"]):
+            by_name = dict(zip(names, columns, strict=True))
+            if _is_fraction(by_name["accuracy"]) and _trend(by_name["loss"]) < 0 < _trend(by_name["accuracy"]):
+                return names
         return ["loss", "val_loss"]
     if len(columns) != 4:
         return None
-    for names, metric, loss in (
-        (["loss", "accuracy", "val_loss", "val_accuracy"], 1, 0),
-        (["accuracy", "loss", "val_accuracy", "val_loss"], 0, 1),
-        (["loss", "val_loss", "accuracy", "val_accuracy"], 2, 0),
-    ):
-        other = loss + (1 if metric == 2 else 2)
-        partner = metric + (1 if metric == 2 else 2)
-        if not (_is_fraction(columns[metric]) and _is_fraction(columns[partner])):
+    for order in _ORDERS_OF_FOUR:
+        by_name = dict(zip(order, columns, strict=True))
+        if not (_is_fraction(by_name["accuracy"]) and _is_fraction(by_name["val_accuracy"])):
             continue
-        beyond = not _is_fraction(columns[loss]) or not _is_fraction(columns[other])
-        if beyond or _trend(columns[loss]) < 0 < _trend(columns[metric]):
-            return names
+        beyond_one = not (_is_fraction(by_name["loss"]) and _is_fraction(by_name["val_loss"]))
+        if beyond_one or _trend(by_name["loss"]) < 0 < _trend(by_name["accuracy"]):
+            return list(order)
     return None
 
 

@@ -7,15 +7,17 @@ program printed. The last update of an epoch counts; an epoch that did not end i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from dataclasses import dataclass, field
 
 from diagnose.readers.base import Document, ReadError, Roles
-from diagnose.readers.rows import Log, Row, runs_of
+from diagnose.readers.rows import MAX_ROWS, Log, Row, runs_of
 from diagnose.readers.text import NUMBER, lines_of, plain
 from diagnose.run import Run
 
 FORMAT = "keras-progress"
+
+_MAX_NOTES = 3
 
 _HEADER = re.compile(r"^\s*Epoch (\d{1,9})/(\d{1,9})\b\s*")
 _BAR = re.compile(
@@ -66,11 +68,12 @@ def read(document: Document, roles: Roles) -> list[Run]:
             notes.append(f"epoch {epochs[-1].number:g} had not ended when the log did, and is left out")
         breaks.append(len(rows))
         rows += [(epoch.number, epoch.values) for epoch in ended]
+        _check_length(rows)
     if not rows:
         raise ReadError(
             "is the output of a Keras training in which no epoch ended", "wait for the end of the first epoch"
         )
-    return runs_of(document.source, FORMAT, [Log(rows, breaks=breaks, notes=tuple(notes))], roles)
+    return runs_of(document.source, FORMAT, [Log(rows, breaks=breaks, notes=tuple(notes[-_MAX_NOTES:]))], roles)
 
 
 def _trainings(lines: Iterable[str]) -> Iterator[list[_Epoch]]:
@@ -85,7 +88,10 @@ def _trainings(lines: Iterable[str]) -> Iterator[list[_Epoch]]:
                 if epochs and (not headed or number <= epochs[-1].number):
                     yield epochs
                     epochs = []
+                if epochs and not epochs[-1].values:
+                    epochs.pop()
                 epochs.append(_Epoch(number))
+                _check_length(epochs)
                 headed = True
                 part = part[header.end() :]
             update = _update(part)
@@ -93,9 +99,15 @@ def _trainings(lines: Iterable[str]) -> Iterator[list[_Epoch]]:
                 continue
             if not epochs or (not headed and epochs[-1].complete and update.total == epochs[-1].total):
                 epochs.append(_Epoch(len(epochs) + 1.0))
+                _check_length(epochs)
             _take(epochs[-1], update)
     if epochs:
         yield epochs
+
+
+def _check_length(epochs: Sized) -> None:
+    if len(epochs) > MAX_ROWS:
+        raise ReadError(f"prints more than {MAX_ROWS:,} epochs, too many for a training log")
 
 
 def _take(epoch: _Epoch, update: _Update) -> None:

@@ -137,9 +137,7 @@ def _runs(source: str, records: Iterable[_Record], roles: Roles) -> list[Run]:
 def _log(record: _Record) -> Log | None:
     """Return the log of a run; None where every metric has one value."""
     curves = {
-        name: points
-        for name, points in record.metrics.items()
-        if len(points) > 1 and not name.startswith(_SYSTEM)
+        name: points for name, points in record.metrics.items() if len(points) > 1 and not name.startswith(_SYSTEM)
     }
     notes: tuple[str, ...] = ()
     if curves and not any(step for points in curves.values() for step, _ in points):

@@ -25,6 +25,8 @@ Row = tuple[float | None, Values]
 
 #: More names than this are no log.
 MAX_NAMES = 10_000
+#: Rows are held in memory before they are a table.
+MAX_ROWS = 1_000_000
 
 
 @dataclass(frozen=True)

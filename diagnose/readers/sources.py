@@ -13,20 +13,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from diagnose.readers import RECOGNISED, ReadError, format_of, is_binary
+from diagnose.readers import RECOGNISED, ReadError, format_of, read
 from diagnose.readers.base import Document
+from diagnose.readers.table import sniff
+from diagnose.readers.tensorboard import is_event_file
 
 MAX_ENTRIES = 20_000
 MAX_DEPTH = 12
 SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "site-packages", "venv"})
 
 _SUFFIXES = frozenset({".csv", ".tsv", ".log", ".txt", ".json", ".jsonl"})
-_CELL = re.compile(r"[,;\t|]")
-#: A column name that only a table of curves has; headerless tables are read where named, not found by searching.
+#: A column name that only a table of curves has.
 _CURVE_NAME = re.compile(
     r"epochs?|.*loss.*|(train|val|valid|test)[ _/].*|.*[_/ ]?acc(uracy)?|.*(map50|reward|learning_rate).*",
     re.IGNORECASE,
 )
+#: Tables that could be anything are read to see whether they are logs, up to this size.
+_MAX_TRIED = 1024 * 1024
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 
 
@@ -104,7 +107,7 @@ def _walk(folder: Path, depth: int, visited: set[tuple[int, int]], found: Found)
                 found.complete = False
             elif not _skipped(path.name) and not (whole is not None and _has_events(path)):
                 _walk(path, depth + 1, visited, found)
-        elif is_candidate(path) and not (whole is not None and "tfevents" in path.name):
+        elif is_candidate(path) and not (whole is not None and is_event_file(path.name)):
             found.sources.append(str(path))
 
 
@@ -115,7 +118,8 @@ def _leaves_files(module: object) -> bool:
 
 def _has_events(folder: Path) -> bool:
     try:
-        return any("tfevents" in entry.name for entry in os.scandir(folder))
+        with os.scandir(folder) as entries:
+            return any(is_event_file(entry.name) for entry in entries)
     except OSError:
         return False
 
@@ -158,18 +162,28 @@ def _is_log(document: Document) -> bool:
     module = format_of(document)
     name = getattr(module, "__name__", "").rpartition(".")[2]
     if name == "keras_csv":
-        return _has_curve_header(document)
+        return _is_table_of_curves(document)
     if name == "keras_history_json":
-        return re.search(rb'"(val_)?(loss|acc)', document.head) is not None
-    return module is not None and not (is_binary(document) and name == "")
+        return re.search(r'"(val_)?(loss|acc)', document.head_text) is not None
+    return module is not None
 
 
-def _has_curve_header(document: Document) -> bool:
-    for line in document.head_text.splitlines()[:30]:
-        cells = [cell.strip(" \"'#\ufeff") for cell in _CELL.split(line)]
-        if len(cells) > 1 and all(len(c) <= 60 for c in cells) and any(_CURVE_NAME.fullmatch(c) for c in cells):
-            return True
-    return False
+def _is_table_of_curves(document: Document) -> bool:
+    """Whether the header has a name that only curves have, or the whole is read as a log without complaint.
+
+    A table without a header could be anything: it is read where it is named, and not found by searching.
+    """
+    layout = sniff(document)
+    if layout is None or not layout.names:
+        return False
+    if any(_CURVE_NAME.fullmatch(name) for name in layout.names):
+        return True
+    if not layout.judged or document.path is None or document.path.stat().st_size > _MAX_TRIED:
+        return False
+    try:
+        return bool(read(document.path))
+    except ReadError:
+        return False
 
 
 def _without_earlier_checkpoints(sources: list[str]) -> list[str]:

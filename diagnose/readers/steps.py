@@ -53,9 +53,7 @@ def _by_epoch(curves: Mapping[str, StepPoints]) -> dict[str, StepPoints] | None:
     def epoch(step: float) -> float:
         return told[max(bisect.bisect_right(steps, step) - 1, 0)][1]
 
-    return {
-        name: [(epoch(step), value) for step, value in points] for name, points in curves.items() if name != key
-    }
+    return {name: [(epoch(step), value) for step, value in points] for name, points in curves.items() if name != key}
 
 
 def _counts_epochs(curves: Mapping[str, StepPoints]) -> bool:

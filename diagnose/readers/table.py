@@ -29,6 +29,7 @@ DELIMITERS = (",", ";", "\t", "|", "  ", " ")
 ABSENT = frozenset(("", "na", "n/a", "none", "null", "<na>", "-", "--", "?", "#n/a"))
 
 MAX_LINE = 4 * 1024 * 1024
+MAX_COLUMNS = 50_000
 MAX_CELLS = 100_000_000
 MAX_LABELS = 10_000
 MAX_TABLES = 1_000
@@ -260,7 +261,8 @@ def _sniff(lines: Sequence[str]) -> Layout | None:
         found = [
             layout
             for delimiter in DELIMITERS
-            if delimiter == "," or any(delimiter in line for line in looked_at)
+            if (delimiter == "," or any(delimiter in line for line in looked_at))
+            and all(line.count(delimiter) < MAX_COLUMNS for line in looked_at)
             for layout in _layouts(looked_at, delimiter)
         ]
         best = max(found, key=lambda a: (a.judged and a.rows > 0, a.rows >= 2, a.judged, a.rows), default=None)
@@ -397,15 +399,18 @@ class _Reading:
         return True
 
     def _take(self, rows: list[list[str]]) -> bool:
-        """Add rows that hold numbers only; return whether they do."""
+        """Add rows that hold numbers or nothing; return whether they do."""
         if not rows:
             return True
         try:
-            arrays = [np.fromiter(map(float, cells), np.float64, len(rows)) for cells in zip(*rows, strict=True)]
+            parsed = [_plain_numbers(cells) for cells in zip(*rows, strict=True)]
         except ValueError:
             return False
-        for column, values in zip(self.columns, arrays, strict=True):
-            column.add(values)
+        masks = [logged for _, logged in parsed if logged is not None]
+        if len(masks) == len(parsed) and not np.all(np.any(masks, axis=0)):
+            return False  # a row without a number
+        for column, (values, logged) in zip(self.columns, parsed, strict=True):
+            column.add(values, logged)
         self._count(len(rows), rows[-_REMEMBERED:])
         return True
 
@@ -506,6 +511,15 @@ class _Reading:
         return len(row[-1].strip()) >= min(len(other[-1].strip()) for other in self.before) - 2
 
 
+def _plain_numbers(cells: Sequence[str]) -> tuple[FloatArray, BoolArray | None]:
+    """Return the numbers in cells that hold one or nothing, and where there is one; else raise ValueError."""
+    try:
+        return np.fromiter(map(float, cells), np.float64, len(cells)), None
+    except ValueError:
+        values = np.array([float(cell) if cell else math.nan for cell in cells], dtype=np.float64)
+        return values, np.array([cell != "" for cell in cells], dtype=bool)
+
+
 def _shape(cell: str) -> str:
     if is_absent(cell):
         return "absent"
@@ -525,16 +539,20 @@ class _ColumnReading:
         self.numbers = 0
         self.texts = 0
 
-    def add(self, values: FloatArray) -> None:
-        """Add cells that are all numbers."""
+    def add(self, values: FloatArray, logged: BoolArray | None = None) -> None:
+        """Add cells that hold numbers, or nothing where not logged."""
         self.values.append(values)
-        self.logged.append(None)
-        self.numbers += len(values)
+        self.logged.append(logged)
+        self.numbers += len(values) if logged is None else int(np.count_nonzero(logged))
 
     def read(self, cells: Sequence[str], row: int) -> None:
         """Add the cells of the rows from `row` on, whatever they hold."""
+        if self.labels is None and self.is_text:
+            self.texts += len(cells)
+            self.add(np.full(len(cells), np.nan), np.zeros(len(cells), dtype=bool))
+            return
         try:
-            self.add(np.fromiter(map(float, cells), np.float64, len(cells)))
+            self.add(*_plain_numbers(cells))
         except ValueError:
             self._read_mixed(cells, row)
 
@@ -559,9 +577,7 @@ class _ColumnReading:
             if meaning is not None:
                 texts[i] = meaning
                 found_text += 1
-        self.values.append(np.array(values, dtype=np.float64))
-        self.logged.append(logged)
-        self.numbers += int(logged.sum())
+        self.add(np.array(values, dtype=np.float64), logged)
         self.texts += found_text
         if self.labels is not None and found_text:
             self.labels.append((row, texts))

@@ -25,7 +25,7 @@ FORMAT = "tensorboard"
 #: Events with scalars are small; larger ones hold graphs, images and histograms and are skipped unread.
 _MAX_EVENT = 1024 * 1024
 #: As many values are kept of all tags together.
-_MAX_VALUES = 20_000_000
+_MAX_VALUES = 5_000_000
 _MAX_FILES = 1000
 
 _TRAIN = ("train", "training")
@@ -102,11 +102,18 @@ def _logs(folder: Path) -> list[tuple[str, list[Path]]]:
 
 def _event_files(folder: Path) -> list[Path]:
     try:
-        files = [path for path in folder.iterdir() if "tfevents" in path.name and path.is_file()]
+        # The time of writing is part of the name.
+        return sorted(path for path in folder.iterdir() if is_event_file(path.name) and path.is_file())[:_MAX_FILES]
     except OSError:
         return []
-    # The time of writing is part of the name; Keras' profiler writes empty companions.
-    return sorted(path for path in files if not path.name.endswith(".profile-empty"))[:_MAX_FILES]
+
+
+def is_event_file(name: str) -> bool:
+    """Whether a file is named as TensorBoard names the parts of one log; Keras' profiler adds empty companions.
+
+    Event files of other names were put together by hand, and are logs of their own.
+    """
+    return name.startswith("events.out.tfevents.") and not name.endswith(".profile-empty")
 
 
 def _split_of_name(name: str) -> str:

@@ -22,7 +22,6 @@ def plain(text: str) -> str:
     return _ANSI.sub("", text) if "\x1b" in text else text
 
 
-
 def lines_of(document: Document) -> Iterator[str]:
     """Yield the lines of a document; one of more than 4 MiB raises ReadError."""
     for lines, _ in line_blocks(document):

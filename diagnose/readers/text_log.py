@@ -8,12 +8,12 @@ epoch or belongs to the epoch named last, and holds names with numbers.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sized
 from dataclasses import dataclass, field
 
-from diagnose.readers.base import Document, Roles
+from diagnose.readers.base import Document, ReadError, Roles
 from diagnose.readers.columns import classify
-from diagnose.readers.rows import Log, Row, merged, runs_of
+from diagnose.readers.rows import MAX_ROWS, Log, Row, runs_of
 from diagnose.readers.text import NUMBER, lines_of, plain
 from diagnose.run import Run
 
@@ -30,9 +30,7 @@ _EPOCH = re.compile(
 _STEP = re.compile(r"(?<![\w-])(?:step|iter|iteration)['\"]?\s{0,9}[:=#]?\s{0,9}[\[(]?\s{0,9}(\d{1,12})(?!\w)", re.I)
 _ROUND = re.compile(r"^\s{0,99}\[(\d{1,9})(?:/\d{1,9})?\](?=\s)")
 
-_MEASURED = (
-    r"loss|acc|accuracy|error|err|auc|f1|dice|iou|mae|mse|rmse|mape|lr|rate|score|perplexity|ppl|reward|map|psnr|ssim|acc@\d"
-)
+_MEASURED = r"loss|acc|accuracy|error|err|auc|f1|dice|iou|mae|mse|rmse|mape|lr|rate|score|perplexity|ppl|reward|map|psnr|ssim|acc@\d"
 _WORD = r"[A-Za-z][\w/.@-]{0,60}"
 _PAIR = re.compile(
     rf"""(?<![\w.])
@@ -50,7 +48,7 @@ _SPLIT = r"train|training|val|valid|validation|test|testing|eval|evaluation|dev"
 _PHASE = re.compile(rf"(?<![\w./\\-])({_SPLIT})(?![\w./\\-])", re.I)
 _NAMES_SPLIT = re.compile(rf"(?:^|[\s_/-])({_SPLIT})(?:[\s_/-]|$)", re.I)
 #: Lines that look back on epochs.
-_RECORD = re.compile(r"\b(?:best|final|finished|early stopping|loaded|restor\w+|resum\w+)\b", re.I)
+_RECORD = re.compile(r"(?<![a-z])(?:best|final|finished|early stopping|loaded|restor[a-z]+|resum[a-z]+)(?![a-z])", re.I)
 _HEADER_WORDS = re.compile(r"[a-z]{3,}")
 
 
@@ -65,53 +63,66 @@ class _Line:
 
 def matches(document: Document) -> bool:
     """Whether the head has epochs with a loss or a metric in them."""
-    lines = document.head_text.splitlines()
-    return any(classify(name).is_judged for _, values in _log(lines).rows for name in values)
+    lines = _parsed(document.head_text.splitlines())
+    return any(classify(name).is_judged for _, values in _log(lines, _axis(document)).rows for name in values)
 
 
 def read(document: Document, roles: Roles) -> list[Run]:
     """Return the trainings in the text."""
-    return runs_of(document.source, FORMAT, [_log(lines_of(document))], roles)
+    log = _log(_parsed(lines_of(document)), _axis(document))
+    return runs_of(document.source, FORMAT, [log], roles)
 
 
-def _log(lines: Iterable[str]) -> Log:
-    parsed = [line for line in map(_parse, lines) if line is not None]
-    for axis in ("epoch", "step"):
-        numbered = [(line.epoch if axis == "epoch" else line.step, line.values) for line in parsed]
-        rows = _numbered(numbered)
-        if rows:
-            return Log(merged(rows), axis=axis)
-    return _unnumbered([line.values for line in parsed])
+def _parsed(lines: Iterable[str]) -> Iterator[_Line]:
+    return (line for line in map(_parse, lines) if line is not None)
+
+
+def _axis(document: Document) -> str:
+    """Return what the lines of the head are numbered by: ``epoch``, ``step``, or an empty string."""
+    lines = [*_parsed(document.head_text.splitlines())]
+    if any(line.epoch is not None for line in lines):
+        return "epoch"
+    return "step" if any(line.step is not None and line.values for line in lines) else ""
+
+
+def _log(lines: Iterable[_Line], axis: str) -> Log:
+    if not axis:
+        return _unnumbered(line.values for line in lines)
+    return Log(_numbered((line.epoch if axis == "epoch" else line.step, line.values) for line in lines), axis)
 
 
 def _numbered(lines: Iterable[tuple[float | None, dict[str, float]]]) -> list[Row]:
-    """Give lines without a number of their own that of the line before.
+    """Return a row for each number; a line without one belongs to the number before it.
 
     A log that was cut at its start begins within an epoch: what stands before the first number belongs to the
     epoch before it. Settings are printed there, too; they are told by their names, which no later epoch has.
     """
     current: float | None = None
     preamble: dict[str, float] = {}
-    rows: list[Row] = []
+    rows: list[tuple[float, dict[str, float]]] = []
     for number, values in lines:
         current = number if number is not None else current
         if current is None:
             preamble.update(values)
+        elif rows and rows[-1][0] == current:
+            rows[-1][1].update(values)
         elif values:
             rows.append((current, values))
+            _check_length(rows)
     known = {name for _, values in rows for name in values}
     before = {name: value for name, value in preamble.items() if name in known}
-    first = next((number for number, _ in rows if number is not None), 0.0)
-    if before and first >= 1:
-        rows.insert(0, (first - 1, before))
-    return rows
+    if before and rows[0][0] >= 1:
+        rows.insert(0, (rows[0][0] - 1, before))
+    return [*rows]
 
 
 def _unnumbered(lines: Iterable[dict[str, float]]) -> Log:
+    """Count the rows of a log that numbers none: one begins where a name comes again."""
     rows: list[dict[str, float]] = []
     for values in lines:
         if not rows or rows[-1].keys() & values.keys():
             rows.append({})
+            _check_length(rows)
         rows[-1].update(values)
     rows = [row for row in rows if any(classify(name).is_judged for name in row)]
     if len(rows) < _MIN_UNNUMBERED:
@@ -120,13 +131,18 @@ def _unnumbered(lines: Iterable[dict[str, float]]) -> Log:
     return Log([(float(i), row) for i, row in enumerate(rows, start=1)], notes=(note,))
 
 
+def _check_length(rows: Sized) -> None:
+    if len(rows) > MAX_ROWS:
+        raise ReadError(f"has more than {MAX_ROWS:,} lines with numbers", "log every epoch in place of every step")
+
+
 def _parse(raw: str) -> _Line | None:
     if len(raw) > _MAX_LINE:
         return None
-    text = plain(raw).rpartition("\r")[2]
+    text = plain(raw)
     pairs = [*_PAIR.finditer(text)]
     epoch = _EPOCH.search(text) or _ROUND.search(text)
-    step = _STEP.search(text)
+    step = None if epoch else _STEP.search(text)
     if not (pairs or epoch):
         return None
     first = min(m.start() for m in (*pairs, epoch) if m)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -59,6 +60,13 @@ def _row(index: int, report: RunReport) -> Row:
         best="" if best is None else f"{best.metric} {wording.number(best.value)} @ {best.epoch:g}",
         leading="" if leading is None else leading.check + (f" (+{more})" if more else ""),
     )
+
+
+def without_common_folder(titles: Sequence[str]) -> list[str]:
+    """Return paths without the folders that all of them share, which tell nothing apart."""
+    folders = zip(*(title.split("/")[:-1] for title in titles), strict=False)
+    shared = "/".join(names[0] for names in itertools.takewhile(lambda names: len(set(names)) == 1, folders))
+    return [f"…{title.removeprefix(shared)}" for title in titles] if len(shared) > 1 else list(titles)
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,7 @@ def _context(report: Report) -> Mapping[str, Any]:
         "report": report,
         "tally": wording.tally(report.runs),
         "rows": comparison.summary_rows(report.runs),
+        "titles": comparison.without_common_folder([r.run.title for r in report.runs]),
         "comparisons": [_comparison(s) for s in _siblings(report)],
         "sections": {i: _section(i, report.runs[i]) for i in in_full},
         "style": Markup(_style()),

@@ -6,7 +6,7 @@ Whatever comes from a log is escaped: it shows as it stands there, and starts no
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from diagnose.fix import Fix
 from diagnose.renderers import comparison, outline, wording
@@ -18,26 +18,36 @@ _ICONS = {"healthy": "✅", "info": "ℹ️", "warning": "⚠️", "critical": "
 _MARKUP = re.compile(r"[\\`*\[\]|~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _BLOCK_START = re.compile(r"^\s*(?=[-+#=]|\d+[.)])")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
-#: GitHub refuses a comment of more than 65,536 characters: runs beyond these stand in the table only.
-_RUNS_IN_FULL = 10
+#: GitHub refuses a comment of more than 65,536 characters.
+_LIMIT = 60_000
+_ROWS = 200
 _FINDINGS_IN_FULL = 20
 
 
 def render(report: Report) -> str:
-    """Return the report as Markdown."""
-    blocks = [_heading(report)]
-    if len(report.runs) > 1:
-        blocks.append(_table(report.runs))
-    sick = [r for r in report.runs if outline.is_sick(r)]
-    in_full = report.runs if len(report.runs) == 1 else sick[:_RUNS_IN_FULL]
-    for run in in_full:
-        blocks.extend(_run(run))
-    if len(sick) > len(in_full):
-        blocks.append(f"{wording.count(len(sick) - len(in_full), 'more run')} with findings in the table above.")
-    if report.errors:
-        lines = (f"- {code_span(e.source)}: {escape(e.error)}" for e in report.errors)
-        blocks.append("### Could not be read\n\n" + "\n".join(lines))
+    """Return the report as Markdown, cut where a comment could not hold it."""
+    blocks: list[str] = []
+    left = _LIMIT
+    for block in _blocks(report):
+        left -= len(block) + 2
+        if left < 0:
+            blocks.append("The report is cut here: it is too long for a comment.")
+            break
+        blocks.append(block)
     return "\n\n".join(blocks) + "\n"
+
+
+def _blocks(report: Report) -> Iterator[str]:
+    """Yield the parts of the report, each whole in itself, the important first."""
+    yield _heading(report)
+    if len(report.runs) > 1:
+        yield _table(report.runs)
+    if report.errors:
+        lines = [f"- {code_span(e.source)}: {escape(e.error)}" for e in report.errors[:_ROWS]]
+        yield "### Could not be read\n\n" + "\n".join(lines)
+    for run in report.runs:
+        if len(report.runs) == 1 or outline.is_sick(run):
+            yield from _run(run)
 
 
 def escape(text: str) -> str:
@@ -72,12 +82,15 @@ def _verdict(verdict: str) -> str:
     return f"{_ICONS[verdict]} {verdict}"
 
 
-def _table(runs: Iterable[RunReport]) -> str:
+def _table(runs: Sequence[RunReport]) -> str:
     lines = ["| Verdict | Source | Epochs | Leading finding | Best |", "| --- | --- | ---: | --- | --- |"]
-    for row in comparison.summary_rows(tuple(runs)):
+    rows = comparison.summary_rows(runs)
+    for row in rows[:_ROWS]:
         best = _cell(row.best) if row.best else ""
         cells = (_verdict(row.verdict), _cell(row.title), str(row.epochs), escape(row.leading), best)
         lines.append(f"| {' | '.join(cells)} |")
+    if len(rows) > _ROWS:
+        lines.append(f"\n{wording.count(len(rows) - _ROWS, 'more run')}.")
     return "\n".join(lines)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -156,16 +156,15 @@ def plots(report: RunReport, *, points: int, limit: int) -> tuple[Plot, ...]:
     limit
         The most plots wanted.
     """
-    groups = _groups(report)
-    marked = _distribute_marks(report, groups)
     drawn: list[Plot] = []
-    for group, marks in zip(groups, marked, strict=True):
-        if len(drawn) == limit:
-            break
-        plot = _plot(report, group, marks, points)
+    for group in _groups(report):
+        plot = _plot(report, group, points)
         if plot is not None:
             drawn.append(plot)
-    return tuple(drawn)
+        if len(drawn) == limit:
+            break
+    marks = _distribute_marks(report, drawn)
+    return tuple(dataclasses.replace(p, marks=tuple(m)) for p, m in zip(drawn, marks, strict=True))
 
 
 def count_plots(report: RunReport) -> int:
@@ -205,23 +204,24 @@ def _series_name(item: Evidence) -> str:
     return item.series if isinstance(item, Point | Interval) else ""
 
 
-def _distribute_marks(report: RunReport, groups: Sequence[Sequence[Series]]) -> list[list[Mark]]:
-    """Return the marks of each group: a finding stands on the curves of its evidence, else on the first."""
-    marked: list[list[Mark]] = [[] for _ in groups]
+def _distribute_marks(report: RunReport, drawn: Sequence[Plot]) -> list[list[Mark]]:
+    """Return the marks of each plot: a finding stands on the curves of its evidence, else on the first."""
+    marked: list[list[Mark]] = [[] for _ in drawn]
     for entry in flatten(outline(report.findings)):
         finding = entry.finding
-        if finding.epoch is None or not groups:
+        if finding.epoch is None or not drawn:
             continue
         mark = Mark(entry.number, finding.epoch, finding.check, finding.severity)
         named = {_series_name(e) for e in finding.evidence}
-        on = [i for i, group in enumerate(groups) if any(s.name in named for s in group)]
+        on = [i for i, plot in enumerate(drawn) if any(c.name in named for c in plot.curves)]
         for i in on or [0]:
-            marked[i].append(mark)
-    return marked
+            if drawn[i].x.low <= mark.epoch <= drawn[i].x.high:
+                marked[i].append(mark)
+    return [sorted(marks, key=lambda m: m.epoch) for marks in marked]
 
 
-def _plot(report: RunReport, group: Sequence[Series], marks: Iterable[Mark], points: int) -> Plot | None:
-    """Return the plot of a group of curves; None where no line can be drawn."""
+def _plot(report: RunReport, group: Sequence[Series], points: int) -> Plot | None:
+    """Return the plot of a group of curves, without marks; None where no line can be drawn."""
     run = report.run
     curves = tuple(curve(s, points) for s in group if len(s))
     x = _time_scale(curves)
@@ -229,16 +229,14 @@ def _plot(report: RunReport, group: Sequence[Series], marks: Iterable[Mark], poi
     if x is None or y is None:
         return None
     best = report.best
-    names = {s.name for s in group}
     return Plot(
         title=_title(group[0]),
         axis=run.axis,
         curves=curves,
         x=x,
         y=y,
-        marks=tuple(sorted((m for m in marks if x.low <= m.epoch <= x.high), key=lambda m: m.epoch)),
         restarts=tuple(e for e in run.restarts if x.low < e < x.high),
-        best=(best.epoch, best.value) if best is not None and best.metric in names else None,
+        best=(best.epoch, best.value) if best and best.metric in {s.name for s in group} else None,
     )
 
 

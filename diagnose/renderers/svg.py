@@ -29,6 +29,8 @@ _CHART_WIDTH, _PLOT_HEIGHT = 480.0, 190.0
 _LEFT, _RIGHT, _BOTTOM = 56.0, 12.0, 34.0
 _LEGEND_HEIGHT, _LABEL_HEIGHT = 24.0, 17.0
 _LABEL_ROWS, _MOST_MARKS = 3, 24
+#: With more points than this a curve is drawn thinner, for its noise would fill the drawing.
+_DENSE = 400
 #: Width of a character, on average, of the labels' font; a little too wide rather than too narrow.
 _CHARACTER = 6.9
 
@@ -123,12 +125,12 @@ def _axes(frame: _Frame) -> list[str]:
         drawn.append(_tag("path", d=f"M{_LEFT:g} {y:.1f}H{frame.right:g}", **{"class": "grid"}))
         drawn.append(_text(_LEFT - 7, y + 4, number(value), "tick", anchor="end"))
     drawn.append(_tag("path", d=f"M{_LEFT:g} {frame.bottom:g}H{frame.right:g}", **{"class": "floor"}))
-    limit = frame.right - 56
+    end = f"{plot.axis} {plot.x.high:g}"
+    drawn.append(_text(frame.right, frame.bottom + 17, end, "tick", anchor="end"))
     for epoch in plot.x.ticks:
-        x = float(frame.x(epoch))
-        if x < limit:
-            drawn.append(_text(x, frame.bottom + 17, f"{epoch:g}", "tick", anchor="middle"))
-    drawn.append(_text(frame.right, frame.bottom + 17, f"{plot.axis} {plot.x.high:g}", "tick", anchor="end"))
+        x, text = float(frame.x(epoch)), f"{epoch:g}"
+        if x + _width(text) / 2 + 10 < frame.right - _width(end):
+            drawn.append(_text(x, frame.bottom + 17, text, "tick", anchor="middle"))
     return drawn
 
 
@@ -144,7 +146,8 @@ def _path(frame: _Frame, curve: Curve, css_class: str) -> str:
             if not pen_down and (i + 1 == len(x) or not finite[i + 1]):
                 steps.append("h0")
         pen_down = bool(finite[i])
-    return _tag("path", d="".join(steps), **{"class": f"curve {css_class}"})
+    dense = " dense" if len(x) > _DENSE else ""
+    return _tag("path", d="".join(steps), **{"class": f"curve {css_class}{dense}"})
 
 
 def _legend(plot: Plot, classes: Sequence[str]) -> list[str]:

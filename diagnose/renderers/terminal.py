@@ -6,7 +6,6 @@ import than a report costs to render.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 
 from rich.cells import cell_len, chop_cells
@@ -31,18 +30,17 @@ _COLOURS = {
     "code": "36",
 }
 
-_ASCII = str.maketrans(
-    {
-        **{"✓": "+", "✗": "X", "·": "-", "–": "-", "—": "-", "−": "-", "─": "-", "…": "~", "↳": "\\", "→": "->"},
-        **{"≥": ">=", "≤": "<=", "×": "x", "²": "^2", "√": "sqrt ", "Σ": "sum ", "∇": "grad ", "‖": "||"},
-        **{"σ": "sigma", "η": "eta", "Δ": "delta ", "λ": "lambda", "γ": "gamma", "β": "beta"},
-        **{"’": "'", "“": '"', "”": '"'},
-    }
-)
+_ASCII = str.maketrans({
+    "✓": "+", "✗": "X", "·": "-", "–": "-", "—": "-", "−": "-", "─": "-", "…": "~", "↳": "\\", "→": "->",
+    "≥": ">=", "≤": "<=", "×": "x", "²": "^2", "√": "sqrt ", "Σ": "sum ", "∇": "grad ", "‖": "||",
+    "σ": "sigma", "η": "eta", "Δ": "delta ", "λ": "lambda", "γ": "gamma", "β": "beta",
+    "’": "'", "“": '"', "”": '"', "±": "+-",
+})  # fmt: skip
 
-#: Runs, findings and reasons beyond these are counted only, unless the report is verbose.
+#: Runs, findings, fixes and reasons beyond these are named or counted only, unless the report is verbose.
 _RUNS_IN_FULL = 10
 _FINDINGS_IN_FULL = 8
+_FIXES_IN_FULL = 3
 _REASONS = 3
 _GRAVITY = ("critical", "warning", "info", "unknown", "healthy")
 _WIDE = 100
@@ -184,7 +182,7 @@ def _summary_table(page: _Page, runs: Sequence[RunReport]) -> None:
     page.gap()
     titles = [page.clean(r.title) for r in rows]
     if max(map(cell_len, titles)) > _MIN_SOURCE:
-        titles = _without_common_folder(titles)
+        titles = comparison.without_common_folder(titles)
     heads = ("verdict", "source", "epochs", "leading finding", "best")
     cells = [
         (f"{_sign(page, r.verdict)} {r.verdict}", title, str(r.epochs), r.leading, page.clean(r.best))
@@ -203,12 +201,6 @@ def _summary_table(page: _Page, runs: Sequence[RunReport]) -> None:
         rest = "dim" if style == "dim" else ""
         page.line([(fitted[0], style), ("  " + "  ".join(fitted[1:]), rest)])
     page.gap()
-
-
-def _without_common_folder(titles: Sequence[str]) -> list[str]:
-    """Return paths without the folders that all of them share."""
-    shared = os.path.commonprefix(list(titles)).rpartition("/")[0]
-    return [f"…{title.removeprefix(shared)}" for title in titles] if len(shared) > 1 else list(titles)
 
 
 def _fit(text: str, width: int) -> str:
@@ -296,8 +288,14 @@ def _finding(page: _Page, entry: Entry, axis: str, told: dict[str, int], verbose
     page.text(finding.summary, indent=4)
     for item in finding.evidence:
         page.text(wording.evidence(item, axis), indent=4, lead="- ", style="dim", lead_style="dim")
-    for i, fix in enumerate(finding.fixes, 1):
+    in_full = 0 if finding.severity == Severity.INFO else _FIXES_IN_FULL
+    shown = finding.fixes if verbose else finding.fixes[:in_full]
+    for i, fix in enumerate(shown, 1):
         _fix(page, fix, i, told.get(fix.title), verbose)
+    others = [fix.title for fix in finding.fixes[len(shown) :] if fix.title not in told]
+    if others:
+        page.text("; ".join(others), indent=4, lead="or:    " if shown else "fixes: ", lead_style="healthy")
+    for fix in finding.fixes:
         told.setdefault(fix.title, entry.number)
     for effect in entry.effects:
         page.gap()

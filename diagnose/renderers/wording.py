@@ -56,9 +56,9 @@ def measured(value: float, unit: str = "") -> str:
     return f"{number(value)} {unit}" if unit else number(value)
 
 
-def count(n: int, noun: str) -> str:
+def count(n: int, noun: str, plural: str = "") -> str:
     """Return ``1 epoch``, ``2 epochs``."""
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+    return f"{n} {noun}" if n == 1 else f"{n} {plural or noun + 's'}"
 
 
 def sureness(confidence: float) -> str:

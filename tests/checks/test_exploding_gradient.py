@@ -85,6 +85,14 @@ def test_what_blew_up_in_the_first_epoch_is_found_by_the_length_of_its_steps():
     assert finding.summary == ("At epoch 0 a step was 0.4 times as long as the weights, and the loss is not finite.")
 
 
+def test_a_run_that_ended_in_its_first_epoch_can_be_told():
+    """TerminateOnNaN leaves one row."""
+    statistics = {"grad_norm": norms(4, epochs=1), "update_ratio": np.full((1, 4), 3.0)}
+    assert len(found(CHECK, a_run(statistics, loss=np.array([np.nan])))) == 1
+    assert not found(CHECK, a_run(statistics, loss=np.array([2.3])))
+    assert not found(CHECK, a_run(statistics))
+
+
 def test_ordinary_steps_before_a_nan_are_not_to_blame():
     """NaN in the data: the steps before it were as they should be."""
     statistics = {"grad_norm": first_epoch_only(0.5), "update_ratio": first_epoch_only(0.05)}
@@ -154,6 +162,11 @@ def test_healthy_runs_are_quiet(depth, decades):
 @pytest.mark.parametrize("fill", [0.0, np.nan])
 def test_norms_without_numbers_are_quiet(fill):
     assert not found(CHECK, a_run({"grad_norm": np.full((10, 4), fill)}))
+
+
+def test_a_nan_loss_without_any_update_is_quiet():
+    statistics = {"grad_norm": norms(4), "update_ratio": np.full((EPOCHS, 4), np.nan)}
+    assert not found(CHECK, a_run(statistics, loss=np.full(EPOCHS, np.nan)))
 
 
 def test_without_gradients_it_does_not_apply():

@@ -83,11 +83,10 @@ def test_the_rise_must_last(factor, fires):
 
 @pytest.mark.parametrize(("factor", "fires"), [(UNDER, False), (OVER, True)])
 def test_a_run_too_short_to_know_its_noise_must_rise_far(factor, fires):
-    """The minimum of four points, two of which lie at it, is the mean of it, it and the last."""
-    best, rise = 1.0, factor * OPTIONS.short_rise
-    last = 3 * best / (3 / (1 + rise) - 1) * 2 / 3  # such that last / mean(best, best, last) is 1 + rise
-    a_run = run(val_loss=[9.0, best, best + 1e-9, last])
-    assert bool(look(CHECK, a_run)) == fires
+    """Of four points, the last three smooth to the minimum."""
+    rise = factor * OPTIONS.short_rise
+    last = 2 / (3 / (1 + rise) - 1)  # so that it lies by `rise` above the mean of 1, 1 and itself
+    assert bool(look(CHECK, run(val_loss=[9.0, 1.0, 1.0 + 1e-9, last]))) == fires
 
 
 def test_a_short_run_must_rise_unbroken():

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import re
+import tomllib
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+import jsonschema
 import pytest
 
-from diagnose import discovery, explain
+from diagnose import discovery, explain, settings
 from diagnose.check import load_checks
+from diagnose.fix import PATHS
+from diagnose.readers import read
 from scripts import build_docs, markdown_links
 
 ROOT = Path(__file__).parents[2]
+FORMATS = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"<!-- read as: (\S+) -->\n```\w+\n(.*?)```", FORMATS, re.DOTALL)
 BUILT_IN = [discovery.check_id(module) for _, module in discovery.built_in()]
 
 
@@ -88,6 +96,55 @@ def test_what_is_not_current_is_named(tmp_path: Path) -> None:
 )
 def test_docstrings_become_markdown(text: str, expected: str) -> None:
     assert build_docs.markdown(text) == expected
+
+
+@pytest.mark.parametrize(("format", "text"), EXAMPLES, ids=[f"{name}-{i}" for i, (name, _) in enumerate(EXAMPLES)])
+def test_the_examples_of_formats_are_read_as_told(format: str, text: str) -> None:
+    (run,) = read("example", content=text.encode())
+    assert run.format == format
+    assert run.epochs >= 2
+    assert run.get("loss") or run.get("val_loss") or run.get("metric")
+
+
+def test_every_format_is_described() -> None:
+    readers = (ROOT / "diagnose" / "readers").glob("*.py")
+    names = {name for path in readers for name in re.findall(r'^FORMAT = "(.+)"$', path.read_text(), re.MULTILINE)}
+    assert names == set(re.findall(r"^\| \[.*?\]\(#\S+\) \| `(.+?)` \|", FORMATS, re.MULTILINE))
+
+
+def test_the_json_example_is_of_the_schema() -> None:
+    text = (ROOT / "docs" / "json.md").read_text(encoding="utf-8")
+    example = re.search(r"```json\n(.*?)```", text, re.DOTALL)
+    assert example
+    jsonschema.validate(json.loads(example[1]), json.loads((ROOT / "diagnose" / "schema.json").read_text()))
+    told = {
+        f"{group}{name}" for group, names in re.findall(r"`(\w+\.)` ((?:`\w+` ?)+)", text) for name in _codes(names)
+    }
+    assert told == PATHS
+
+
+def _codes(text: str) -> list[str]:
+    return re.findall(r"`(\w+)`", text)
+
+
+def test_the_settings_examples_are_valid(tmp_path: Path) -> None:
+    shared, own = re.findall(
+        r"```toml\n(.*?)```", (ROOT / "docs" / "settings.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    ids = set(discovery.names())
+    for name, text in (("pyproject.toml", shared), ("kerasdx.toml", own)):
+        (tmp_path / name).write_text(text)
+        tomllib.loads(text)
+        loaded = settings.load(tmp_path)
+        assert loaded.path == tmp_path / name
+        assert {*loaded.select, *loaded.ignore, *loaded.options} <= ids
+        for check in load_checks():
+            check.options(loaded.options.get(check.id, {}))
+
+
+def test_the_changelog_names_every_check() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert [id for id in BUILT_IN if f"`{id}`" not in text] == []
 
 
 def test_broken_links_are_named(tmp_path: Path) -> None:

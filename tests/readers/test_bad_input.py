@@ -46,7 +46,7 @@ class TestContent:
             (b"\x89PNG\r\n\x1a\n" + b"\0" * 50, "PNG image"),
             (b"\xff\xd8\xff\xe0\0\0", "JPEG image"),
             (b"%PDF-1.7\n\0", "PDF"),
-            (gzip.compress(b"epoch,loss\n0,1\n"), "gzip.*unpack it"),
+            (gzip.compress(b"epoch,loss\n0,1\n", mtime=0), "gzip.*unpack it"),
             (zipped("run.csv"), "zip archive.*unpack it"),
             (zipped("metadata.json", "config.json", "model.weights.h5"), "Keras model.*not a log.*CSVLogger"),
             (zipped("loss.npy"), "NumPy archive"),
@@ -58,6 +58,7 @@ class TestContent:
             (b"The quick brown fox.\n", "not recognised"),
             (b"a" * 300_000, "not recognised"),
         ],
+        ids=range(17),
     )
     def test_says_what_it_is(self, content, message):
         assert re.search(message, error(content), re.DOTALL)
@@ -166,7 +167,9 @@ def limited(code):
 
 
 @pytest.mark.parametrize(
-    "block", [b"\0\xff" * 512, b"lorem ipsum dolor " * 60, b"a" * 1000, bytes(range(33, 127)) * 11, b"{" * 1000]
+    "block",
+    [b"\0\xff" * 512, b"lorem ipsum dolor " * 60, b"a" * 1000, bytes(range(33, 127)) * 11, b"{" * 1000],
+    ids=["binary", "prose", "one letter", "all letters", "braces"],
 )
 def test_200_mb_of_garbage_are_refused_from_the_head(tmp_path, block):
     path = tmp_path / "garbage"

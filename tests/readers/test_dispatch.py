@@ -76,7 +76,7 @@ class TestFormat:
 class TestNames:
     @pytest.mark.parametrize(("shape", "length"), [("csv", 150), ("json", 500), ("text", 50)])
     def test_from_a_log_have_no_control_characters_and_an_end(self, shape, length):
-        name = "\x1b[31m<b>loss\x07\u202e\uffff" + "x" * length + "_loss"
+        name = "\x1b[31mloss\x07\u202e\uffff" + "x" * length + "_loss"
         content = {
             "csv": f"epoch,loss,{name}\n0,1,1\n1,0.5,2\n",
             "json": json.dumps({"loss": [1, 0.5], name: [1, 2]}),

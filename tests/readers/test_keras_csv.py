@@ -195,8 +195,16 @@ def test_a_training_taken_up_from_a_checkpoint_replaces_what_it_trains_again():
     assert run.restarts == (2.0,)
 
 
-def test_a_header_in_the_middle_begins_a_training_without_an_epoch_column_no_more_than_with_one():
-    assert len(read("epoch,loss\n0,2.0\n1,1.0\n2,0.6\nepoch,loss\n0,2.1\n1,1.1\n")) == 2
+@pytest.mark.parametrize(
+    "text",
+    [
+        "epoch,loss\n0,2.0\n1,1.0\n2,0.6\nepoch,loss\n0,2.1\n1,1.1\n",
+        "loss,acc\n2.0,.1\n1.0,.2\n0.6,.3\nloss,acc\n2.1,.1\n1.1,.2\n",
+    ],
+)
+def test_a_header_in_the_middle_begins_a_training(text):
+    runs = read(text)
+    assert [points(run, "loss") for run in runs] == [{0.0: 2.0, 1.0: 1.0, 2.0: 0.6}, {0.0: 2.1, 1.0: 1.1}]
 
 
 def test_rows_after_a_change_of_metrics_are_left_out_with_a_note():
@@ -317,12 +325,18 @@ def test_several_trainings_with_their_settings_in_columns_are_read():
     assert len(read("batch_size,epoch,val_acc\n16,0,.3\n16,1,.4\n32,0,.2\n32,1,.25\n")) == 2
 
 
+def test_a_setting_logged_once_does_not_vary():
+    assert len(read_one("epoch,loss,batch_size\n0,.9,32\n1,.8,\n2,.7,\n").get("loss")) == 3
+
+
 def test_a_header_without_a_row_says_that_no_epoch_has_ended():
     assert "no epoch yet: line 1 is a header" in refusal("epoch,loss,val_loss\n")
 
 
 def test_text_where_numbers_belong_is_named():
-    assert "no number in column 'loss', but '0.53 ± 0.02'" in refusal("epoch,loss\n0,0.53 ± 0.02\n1,0.5 ± 0.1\n")
+    assert "no number in column 'loss' from line 2 on, but text: '0.53 ± 0.02'" in refusal(
+        "epoch,loss\n0,0.53 ± 0.02\n1,0.5 ± 0.1\n"
+    )
 
 
 def test_a_role_for_a_column_that_is_not_there():

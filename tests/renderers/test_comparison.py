@@ -51,3 +51,9 @@ def test_a_row_has_verdict_best_and_the_leading_finding() -> None:
         "val_loss 0.3949 @ 14",
     )
     assert (short.verdict, short.leading) == ("unknown", "")
+
+
+def test_the_folders_that_all_share_are_left_out() -> None:
+    assert comparison.without_common_folder(["/a/b/c/1.csv", "/a/b/d/2.csv"]) == ["…/c/1.csv", "…/d/2.csv"]
+    assert comparison.without_common_folder(["1.csv", "x/2.csv"]) == ["1.csv", "x/2.csv"]
+    assert comparison.without_common_folder([]) == []

@@ -1,5 +1,6 @@
 """The HTML report, looked at without a browser; `test_browser` looks with one."""
 
+import itertools
 import re
 from dataclasses import replace
 
@@ -75,13 +76,13 @@ def test_headings_leave_out_no_level() -> None:
 
     assert levels[0] == 1
     assert levels.count(1) == 1
-    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
 
 
 def test_several_runs_have_a_table_with_anchors_and_a_comparison() -> None:
     page = html.render(samples.several())
 
-    assert '<a href="#run-2">logs/lr-1.0/run.csv</a>' in page
+    assert '<a href="#run-2">…/lr-1.0/run.csv</a>' in page
     assert 'id="run-2"' in page
     assert "Compared by validation accuracy" in page
 

@@ -100,6 +100,19 @@ def test_a_mark_stands_on_the_curves_of_its_evidence_with_its_number() -> None:
     assert loss.best is not None
 
 
+def test_a_mark_of_a_curve_that_cannot_be_drawn_stands_on_the_first_plot() -> None:
+    nan = Point(label="x", value=1, series="loss", epoch=2)
+    logged = (
+        series("loss", [np.nan] * 3),
+        series("accuracy", [0.1, 0.2, 0.3], direction=Direction.HIGHER),
+    )
+    finding = samples.overfitting_finding(evidence=(nan,), epoch=2.0)
+    (plot,) = plots.plots(run_report("run.csv", logged, findings=(finding,)), points=50, limit=4)
+
+    assert plot.title == "accuracy"
+    assert [m.epoch for m in plot.marks] == [2]
+
+
 def test_marks_outside_the_curves_are_dropped() -> None:
     run = replace(samples.overfit_run(), findings=(samples.overfitting_finding(epoch=500.0),))
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from rich.cells import cell_len
 
-from diagnose.finding import Outcome, OutcomeKind
+from diagnose.finding import Outcome, OutcomeKind, Severity
 from diagnose.renderers import terminal
 from diagnose.report import Report
 from tests.renderers import samples
@@ -58,6 +58,14 @@ def test_the_first_fix_comes_with_its_code_and_the_others_when_verbose() -> None
     assert "keras.layers.Dropout(0.3)" in plain(report)
     assert "EarlyStopping" not in plain(report)
     assert "EarlyStopping" in plain(report, verbose=True)
+
+
+def test_of_what_is_merely_worth_knowing_the_fixes_are_only_named() -> None:
+    info = samples.overfitting_finding(severity=Severity.INFO)
+    text = plain(samples.single(replace(samples.overfit_run(), findings=(info,), verdict="info")))
+
+    assert "fixes: Add dropout of 0.3 before the last dense layer; Stop at epoch 14" in text
+    assert "keras.layers.Dropout" not in text
 
 
 def test_a_fix_is_explained_once() -> None:

@@ -13,8 +13,8 @@ taken from the steps of the validation curve (accuracies over n samples are mult
 small validation set needs a larger gap.
 
 With a loss alone: the validation loss is a multiple of the training loss, has stopped falling while the
-training loss fell on, is still a sizeable share of what it started from, and no validation score is
-good.
+training loss fell on (or hardly fell at all), is still a sizeable share of what it started from, and no
+validation score is good.
 
 Why it matters
 --------------
@@ -69,7 +69,7 @@ class Options:
         help="distance of the scores, less twice its standard error",
     )
     critical_gap: float = threshold(
-        0.3, unit="score", source="knowledge: 98 % against 54 % is beyond doubt", help="gap that is critical"
+        0.3, unit="score", source="a gap beyond doubt: 98 % against 54 % is 0.44", help="gap that is critical"
     )
     loss_ratio: float = threshold(
         3.0, unit="x", source="chosen on the tuning half of benchmarks/faults", help="validation / training loss"
@@ -79,6 +79,12 @@ class Options:
         unit="share",
         source="chosen on the tuning half of benchmarks/faults",
         help="validation loss at the end as a share of its opening level, below which a ratio does not matter",
+    )
+    untouched: float = threshold(
+        0.7,
+        unit="share",
+        source="chosen on the tuning half of benchmarks/faults",
+        help="the same share from which the validation loss counts as untouched by the training",
     )
     good: float = threshold(
         0.85,
@@ -143,7 +149,9 @@ def _by_loss(train: Series, other: Series, options: Options) -> Iterator[Finding
         return
     ratio = unseen.end / fitted.end
     share = unseen.end / unseen.opening
-    if ratio < options.loss_ratio or share < options.unexplained or not _parted(fitted, unseen):
+    if ratio < options.loss_ratio or share < options.unexplained:
+        return
+    if share < options.untouched and not _parted(fitted, unseen):
         return
     yield Finding(
         severity=Severity.WARNING,

@@ -6,10 +6,10 @@ Steps that are too small: steady progress, hardly any distance.
 
 How it is detected
 ------------------
-The smoothed training loss fell by more than `sigmas` times its noise, so the descent is real, but over
-the whole run by less than `little` of its first value; and its course is straight: the last third of the
-run brought at least `late_share` of the fall (1/3 for a straight line, almost nothing for a run that
-levels off).
+By one of two signatures. Creeping: the smoothed training loss fell by more than `sigmas` times its
+noise, so the descent is real, but over the whole run by less than `little` of its first value; and its
+course is straight: the last third of the run brought at least `late_share` of the fall (1/3 for a
+straight line, almost nothing for a run that levels off).
 
 Why it matters
 --------------
@@ -31,17 +31,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from diagnose.check import Check, Needs, threshold
 from diagnose.finding import Finding, Interval, Severity
-from diagnose.measures.curve import curve_of
+from diagnose.measures.curve import Curve, curve_of
 from diagnose.measures.learning import BOUNDED, is_good, late_share
+from diagnose.measures.learning_rate import decayed_at
 from diagnose.remedies import data, optimizer, training
-from diagnose.run import Run
+from diagnose.run import Run, Series
 
 CHECK = Check(
     needs=Needs(any_of=(("loss",),), min_epochs=5),
     explains=("slow-convergence", "underfitting", "not-learning", "metric-stuck"),
 )
+
+
+#: Epochs before the rate was gone over which the pace is taken.
+_BEFORE = 4
 
 
 @dataclass(frozen=True)
@@ -72,13 +79,18 @@ class Options:
         source="chosen on the tuning half of benchmarks/faults",
         help="gain of a score that is no fault",
     )
-
-
-def _score_rose(run: Run, options: Options) -> bool:
-    """Whether a score between 0 and 1 gained so much that the run did cover ground."""
-    scores = [s for s in (run.get("metric"), run.get("val_metric")) if s is not None and s.quantity in BOUNDED]
-    gains = [float(c.smooth[0]) - c.end for s in scores if len(c := curve_of(s)) >= 2]
-    return max(gains, default=0.0) > options.score_gain
+    promised: float = threshold(
+        0.3,
+        unit="share",
+        source="chosen on the tuning half of benchmarks/faults",
+        help="what half of the remaining epochs promised at the old pace, over the descent so far",
+    )
+    kept: float = threshold(
+        0.3, unit="share", source="chosen on the tuning half of benchmarks/faults", help="how much of that came"
+    )
+    left: float = threshold(
+        0.3, unit="share", source="common sense", help="share of the run that must lie after the rate was gone"
+    )
 
 
 def check(run: Run, options: Options) -> Iterator[Finding]:
@@ -87,18 +99,26 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     if series is None:
         return
     curve = curve_of(series)
-    if len(curve) < 5 or float(curve.values.min()) <= 0:
+    if len(curve) < 5 or is_good(run, options.good):
         return
+    finding = _creeping(run, series, curve, options) or _decayed_away(run, series, curve, options)
+    if finding is not None:
+        yield finding
+
+
+def _creeping(run: Run, series: Series, curve: Curve, options: Options) -> Finding | None:
+    """A steady descent that has hardly left its start."""
+    if float(curve.values.min()) <= 0 or _score_rose(run, options):
+        return None
     fall = float(curve.smooth[0]) - float(curve.smooth[-1])
     relative = (curve.start - curve.end) / curve.start
     late = late_share(curve)
     if fall <= options.sigmas * curve.sigma or not 0 < relative < options.little or late < options.late_share:
-        return
-    if float(curve.smooth.max()) > curve.start + 2 * curve.noise or _score_rose(run, options):
-        return
-    if is_good(run, options.good):
-        return
-    yield Finding(
+        return None
+    if float(curve.smooth.max()) > curve.start + 2 * curve.noise:  # it rose first: no straight descent
+        return None
+    third = float(curve.epochs[int(len(curve) * 2 / 3)])
+    return Finding(
         severity=Severity.WARNING,
         confidence=0.8 if relative < options.little / 2 else 0.65,
         summary=(
@@ -106,24 +126,8 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
             f"from {curve.start:.4g} to {curve.end:.4g}: the steps are too small."
         ),
         evidence=(
-            Interval(
-                label=f"fall of {series.name} over the run",
-                value=100 * relative,
-                threshold=100 * options.little,
-                unit="%",
-                series=series.name,
-                start=float(curve.epochs[0]),
-                end=float(curve.epochs[-1]),
-            ),
-            Interval(
-                label="share of the fall in the last third",
-                value=100 * late,
-                threshold=100 * options.late_share,
-                unit="%",
-                series=series.name,
-                start=float(curve.epochs[int(len(curve) * 2 / 3)]),
-                end=float(curve.epochs[-1]),
-            ),
+            _interval(series, curve, f"fall of {series.name} over the run", relative, options.little),
+            _interval(series, curve, "share of the fall in the last third", late, options.late_share, since=third),
         ),
         fixes=(
             optimizer.raise_learning_rate(run),
@@ -133,4 +137,71 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
             data.standardize_inputs(),
             training.train_longer(run),
         ),
+    )
+
+
+def _decayed_away(run: Run, series: Series, curve: Curve, options: Options) -> Finding | None:
+    """A schedule that took the rate away while the loss was still falling fast."""
+    rate = run.get("learning_rate")
+    since = decayed_at(rate)
+    if rate is None or since is None:
+        return None
+    at = int(np.searchsorted(curve.epochs, since))
+    left = len(curve) - at
+    if at < _BEFORE or left < max(_BEFORE, options.left * len(curve)):
+        return None
+    fallen = curve.start - float(curve.values[at - 1])
+    pace = (float(curve.values[at - _BEFORE]) - float(curve.values[at - 1])) / (_BEFORE - 1)
+    promised = pace * left / 2
+    realized = float(curve.values[at - 1]) - curve.end
+    if fallen <= 0 or promised < options.promised * fallen or realized > options.kept * promised:
+        return None
+    if pace * (_BEFORE - 1) <= 3 * curve.noise:
+        return None
+    return Finding(
+        severity=Severity.WARNING,
+        confidence=0.75,
+        summary=(
+            f"{series.name} was still falling by {pace:.3g} per {run.axis} when the schedule took the rate away at "
+            f"{run.axis} {since:g} (to {rate.values[-1]:.2g} in the end); it has stood at {curve.end:.4g} since."
+        ),
+        epoch=since,
+        evidence=(
+            _interval(
+                series,
+                curve,
+                "what half of the remaining epochs promised at the pace before, over the descent so far",
+                promised / fallen,
+                options.promised,
+                since=since,
+            ),
+            _interval(series, curve, "how much of that came", max(0.0, realized / promised), options.kept, since=since),
+        ),
+        fixes=(
+            optimizer.slower_decay(run),
+            optimizer.cyclic_learning_rate(run),
+            optimizer.use_adam(),
+            training.train_longer(run),
+        ),
+    )
+
+
+def _score_rose(run: Run, options: Options) -> bool:
+    """Whether a score between 0 and 1 gained so much that the run did cover ground."""
+    scores = [s for s in (run.get("metric"), run.get("val_metric")) if s is not None and s.quantity in BOUNDED]
+    gains = [float(c.smooth[0]) - c.end for s in scores if len(c := curve_of(s)) >= 2]
+    return max(gains, default=0.0) > options.score_gain
+
+
+def _interval(
+    series: Series, curve: Curve, label: str, share: float, limit: float, since: float | None = None
+) -> Interval:
+    return Interval(
+        label=label,
+        value=100 * share,
+        threshold=100 * limit,
+        unit="%",
+        series=series.name,
+        start=float(curve.epochs[0]) if since is None else since,
+        end=float(curve.epochs[-1]),
     )

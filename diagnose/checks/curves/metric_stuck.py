@@ -22,7 +22,7 @@ K); for rare classes weight them and judge by F1, precision and recall.
 
 References
 ----------
-Keras 3, ``BinaryCrossentropy`` on cached logits; `knowledge`, frozen metric.
+Keras 3, ``BinaryCrossentropy``, which takes the logits that a softmax or sigmoid layer keeps.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ _FRACTIONS = frozenset({"accuracy", "balanced_accuracy", "f1", "precision", "rec
 class Options:
     """Thresholds of metric-stuck."""
 
-    least_epochs: float = threshold(5, unit="epochs", source="knowledge, frozen metric", help="identical values")
+    least_epochs: float = threshold(5, unit="epochs", source="as short as chance allows", help="identical values")
     share: float = threshold(
         0.5, unit="share", source="chosen on the tuning half of benchmarks/faults", help="share of the run"
     )
-    fall: float = threshold(0.05, unit="share", source="knowledge, frozen metric", help="fall of the loss")
+    fall: float = threshold(0.05, unit="share", source="a fall that cannot be noise", help="fall of the loss")
     ceiling: float = threshold(
         0.97, unit="score", source="a score near 1 may stand still", help="value above which it may be frozen"
     )

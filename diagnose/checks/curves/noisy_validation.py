@@ -31,12 +31,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from diagnose.check import Check, Needs, threshold
 from diagnose.finding import Finding, Interval, Severity
-from diagnose.measures.curve import Curve, curve_of, point_noise
-from diagnose.measures.validation_rise import DESCENT_FLOOR
+from diagnose.measures.curve import curve_of
+from diagnose.measures.roughness import roughness
 from diagnose.remedies import data, model, optimizer, training
 from diagnose.run import Run
 
@@ -55,13 +53,16 @@ class Options:
         0.07, unit="share", source="chosen on real logs", help="roughness relative to the level, from which it is told"
     )
     severe: float = threshold(
-        0.18,
+        0.3,
         unit="share",
         source="chosen on the tuning half of benchmarks/faults",
         help="roughness from which it is a warning",
     )
     over_training: float = threshold(
         3.0, unit="x", source="chosen on real logs", help="roughness over that of the training loss"
+    )
+    severe_over_training: float = threshold(
+        2.0, unit="x", source="chosen on the tuning half of benchmarks/faults", help="the same where it is severe"
     )
 
 
@@ -73,13 +74,13 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     curve = curve_of(series)
     if len(curve) < 8:
         return
-    rough = _roughness(curve)
+    rough = roughness(curve)
     loss = run.get("loss")
     comparable = loss is not None and len(curve_of(loss)) >= max(8, len(curve) // 2)
-    train = _roughness(curve_of(loss)) if loss is not None and comparable else 0.0
-    if rough < max(options.roughness, options.over_training * train):
+    train = roughness(curve_of(loss)) if loss is not None and comparable else 0.0
+    severe = rough >= options.severe and rough >= options.severe_over_training * train and len(curve) >= _ENOUGH
+    if not severe and rough < max(options.roughness, options.over_training * train):
         return
-    severe = rough >= options.severe and len(curve) >= _ENOUGH
     yield Finding(
         severity=Severity.WARNING if severe else Severity.INFO,
         confidence=0.9 if severe else 0.8,
@@ -106,20 +107,3 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
             training.repeat_with_seeds(),
         ),
     )
-
-
-def _roughness(curve: Curve) -> float:
-    """Return the roughness of the second half, relative to its level (never less than a floor of the descent)."""
-    half = len(curve) // 2 if len(curve) >= 16 else min(2, len(curve) // 4)
-    values, smooth = curve.values[half:], curve.smooth[half:]
-    fallen = max(0.0, curve.opening - curve.best)
-    # A level near zero says nothing about a curve that crosses it.
-    crosses = float(curve.values.min()) < 0
-    level = fallen if crosses else max(float(np.median(smooth)), DESCENT_FLOOR * fallen)
-    if level <= 0:
-        return 0.0
-    residual = values - smooth
-    low, high = np.quantile(residual, (0.1, 0.9))
-    spikes = float((np.abs(residual) > 0.5 * level).mean())
-    spread = float(high - low) / 2 if spikes >= 0.1 else 0.0
-    return max(point_noise(values), spread) / level

@@ -8,7 +8,7 @@ How it is detected
 ------------------
 By one of two rules. At chance: the loss ends within `chance_tolerance` of ln K for a whole number K (or
 of the K in run.json) and the training accuracy ends inside 1/K plus three binomial standard errors (and
-`chance_margin`). Flat: from its opening level (the first epochs without a wild first one) the smoothed
+`chance_margin`). Flat: from its opening level (the first epochs without the very first) the smoothed
 training loss fell by less than `flat` of it, or less than its noise, and no score rose above its noise;
 an accuracy, AUC or R2 that is already good is no such run.
 
@@ -44,7 +44,7 @@ from diagnose.measures.chance import (
     classes_at_chance,
     classes_of,
 )
-from diagnose.measures.curve import Curve, curve_of, falling_share
+from diagnose.measures.curve import Curve, curve_of, falling_share, median, moving_average
 from diagnose.measures.learning import best_skill
 from diagnose.remedies import data, model, optimizer, training, transfer
 from diagnose.run import Run, Series
@@ -155,12 +155,18 @@ def _at_chance(
 def _flat(run: Run, series: Series, curve: Curve, options: Options) -> tuple[str, tuple[Evidence, ...], float] | None:
     if len(curve) < _SHORT:
         return None
-    size = abs(curve.opening)
-    fall = curve.opening - curve.end
+    rest = curve.values[1:]  # the first epoch may lie anywhere
+    opening = median(rest[: max(2, len(rest) // 5)])
+    size = abs(opening)
+    fall = opening - curve.end
     floor = max(options.flat * size, 2 * curve.sigma)
-    if size == 0 or fall > floor or curve.rise > max(floor, 4 * curve.sigma):
+    if size == 0 or abs(fall) > floor:
         return None
-    if curve.start - curve.opening > size:  # the first epoch brought it all: learned fast, or reached its floor
+    if curve.start - opening > size:  # the first epoch brought it all: learned fast, or reached its floor
+        return None
+    if opening - float(moving_average(rest, curve.window).min()) > max(
+        floor, 4 * curve.sigma
+    ):  # fell and came back: no flat run
         return None
     skill = best_skill(run)
     if skill is not None and skill >= options.good:
@@ -169,7 +175,7 @@ def _flat(run: Run, series: Series, curve: Curve, options: Options) -> tuple[str
         return None
     if any(_improved(s) for s in run.series if not s.is_loss and s.direction is not None):
         return None
-    summary = f"{series.name} is flat: {curve.opening:.4g} at the start, {curve.end:.4g} at the end."
+    summary = f"{series.name} is flat: {opening:.4g} at the start, {curve.end:.4g} at the end."
     evidence = (
         Interval(
             label=f"fall of {series.name} over the run, relative",

@@ -7,9 +7,10 @@ A training loss that does not settle: its swings are of the size of its progress
 How it is detected
 ------------------
 The noise of the training loss in the second half of the run (second differences, so that a trend does
-not count) against its net descent and against its level: both ratios are exceeded. Never a count of sign
-changes: noise of any size changes sign. Epochs right after a logged increase of the learning rate are
-left out.
+not count) against its net descent and against its level: both ratios are exceeded. Or, where the rate
+was never raised, the roughness of that half (noise or the spread of the middle 80 %) exceeds `roughness`
+of its own level, floored at 2 % of the descent. Never a count of sign changes: noise of any size changes
+sign. Epochs right after a logged increase of the learning rate are left out.
 
 Why it matters
 --------------
@@ -21,7 +22,8 @@ Lower the learning rate or let it decay, use larger batches, clip the gradients,
 
 References
 ----------
-`knowledge`: counting sign changes fires on 32 % of good runs. Zhang et al., AutoTrainer (ICSE 2021).
+Counting sign changes fires on 32 % of good runs (docs/decisions/0005). Zhang et al., AutoTrainer (ICSE
+2021).
 """
 
 from __future__ import annotations
@@ -35,8 +37,9 @@ from diagnose.check import Check, Needs, threshold
 from diagnose.finding import Finding, Interval, Severity
 from diagnose.measures.curve import Curve, curve_of, point_noise
 from diagnose.measures.learning_rate import increases
+from diagnose.measures.roughness import roughness
 from diagnose.remedies import data, optimizer
-from diagnose.run import FloatArray, Run
+from diagnose.run import FloatArray, Run, Series
 
 CHECK = Check(
     needs=Needs(any_of=(("loss",),), min_epochs=8),
@@ -54,6 +57,12 @@ class Options:
         source="chosen on the tuning half of benchmarks/faults",
         help="noise over net descent",
     )
+    roughness: float = threshold(
+        0.2,
+        unit="share",
+        source="chosen on the tuning half of benchmarks/faults",
+        help="roughness of the second half relative to its own level",
+    )
     of_level: float = threshold(
         0.08, unit="share", source="chosen on the tuning half of benchmarks/faults", help="noise over level"
     )
@@ -65,43 +74,23 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     if series is None:
         return
     curve = curve_of(series)
-    if len(curve) < 8:
+    if len(curve) < 8 or curve.level <= 0:
         return
-    steady = _without_restarts(curve, increases(run.get("learning_rate")))
-    # Swings that die away are a loss that settles: the second half decides.
-    noise = point_noise(steady[len(steady) // 2 :] if len(steady) >= 16 else steady)
-    descent = max(0.0, curve.opening - curve.end)
-    level = curve.level
-    if level <= 0 or noise < options.of_level * level or noise < options.of_descent * descent:
+    raised = increases(run.get("learning_rate"))
+    evidence = _against_descent(series, curve, raised, options)
+    if not evidence and not len(raised):
+        evidence = _against_level(series, curve, options)
+    if not evidence:
         return
-    ratio = noise / descent if descent > 0 else 10.0
+    decisive = evidence[0]
     yield Finding(
         severity=Severity.WARNING,
-        confidence=min(0.95, 0.6 + ratio / 2),
+        confidence=min(0.95, 0.6 + (decisive.value / (decisive.threshold or 1.0) - 1) / 4),
         summary=(
-            f"{series.name} swings by {noise:.3g} from {run.axis} to {run.axis}, {100 * noise / level:.0f} % of its "
-            f"level, against a net descent of {descent:.3g}."
+            f"{series.name} swings from {run.axis} to {run.axis} by {evidence[-1].value:.0f} % of its level instead of "
+            "settling."
         ),
-        evidence=(
-            Interval(
-                label=f"noise of {series.name} over its net descent",
-                value=100 * min(ratio, 10.0),
-                threshold=100 * options.of_descent,
-                unit="%",
-                series=series.name,
-                start=float(curve.epochs[0]),
-                end=float(curve.epochs[-1]),
-            ),
-            Interval(
-                label=f"noise of {series.name} over its level",
-                value=100 * noise / level,
-                threshold=100 * options.of_level,
-                unit="%",
-                series=series.name,
-                start=float(curve.epochs[0]),
-                end=float(curve.epochs[-1]),
-            ),
-        ),
+        evidence=evidence,
         fixes=(
             optimizer.lower_learning_rate(run),
             optimizer.decay_learning_rate(run),
@@ -109,6 +98,42 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
             optimizer.clip_gradients(),
             optimizer.lower_momentum(),
         ),
+    )
+
+
+def _against_descent(series: Series, curve: Curve, raised: FloatArray, options: Options) -> tuple[Interval, ...]:
+    """Return the evidence of swings of the size of the progress, or nothing."""
+    steady = _without_restarts(curve, raised)
+    # Swings that die away are a loss that settles: the second half decides.
+    noise = point_noise(steady[len(steady) // 2 :] if len(steady) >= 16 else steady)
+    descent = max(0.0, curve.opening - curve.end)
+    if noise < options.of_level * curve.level or noise < options.of_descent * descent:
+        return ()
+    ratio = min(noise / descent, 10.0) if descent > 0 else 10.0
+    return (
+        _interval(series, curve, f"noise of {series.name} over its net descent", ratio, options.of_descent),
+        _interval(series, curve, f"noise of {series.name} over its level", noise / curve.level, options.of_level),
+    )
+
+
+def _against_level(series: Series, curve: Curve, options: Options) -> tuple[Interval, ...]:
+    """Return the evidence of swings that are large beside the level that the run has reached, or nothing."""
+    rough = roughness(curve)
+    if rough < options.roughness:
+        return ()
+    label = f"roughness of {series.name} in the second half, relative to its level"
+    return (_interval(series, curve, label, rough, options.roughness),)
+
+
+def _interval(series: Series, curve: Curve, label: str, share: float, limit: float) -> Interval:
+    return Interval(
+        label=label,
+        value=100 * share,
+        threshold=100 * limit,
+        unit="%",
+        series=series.name,
+        start=float(curve.epochs[0]),
+        end=float(curve.epochs[-1]),
     )
 
 

@@ -28,8 +28,8 @@ augmentation, dropout, L2, a smaller model, a pretrained backbone, more data.
 
 References
 ----------
-Prechelt, Early Stopping - But When? (1998), GL and UP criteria; the noise-scaled form is the rule of
-`knowledge` that kept precision 0.97 where ratio rules fell to 0.23-0.81.
+Prechelt, Early Stopping - But When? (1998), criteria GL and UP. Scaling by the run's own noise: on real
+logs such a rule kept a precision of 0.97 where fixed ratios fell to 0.23-0.81 (docs/decisions/0005).
 """
 
 from __future__ import annotations
@@ -61,10 +61,13 @@ class Options:
     """Thresholds of overfitting."""
 
     sigmas: float = threshold(
-        4.0, unit="σ", source="knowledge, measured on real logs", help="rise in units of the smoothed noise"
+        4.0,
+        unit="σ",
+        source="measured on real logs, see docs/decisions/0005",
+        help="rise in units of the smoothed noise",
     )
     rise: float = threshold(
-        0.05, unit="share", source="knowledge, measured on real logs", help="rise relative to the minimum"
+        0.05, unit="share", source="measured on real logs, see docs/decisions/0005", help="rise relative to the minimum"
     )
     of_progress: float = threshold(
         0.08,

@@ -32,7 +32,7 @@ from diagnose.check import Check, Needs, threshold
 from diagnose.finding import Finding, Interval, Severity
 from diagnose.measures.curve import curve_of
 from diagnose.measures.learning import arrived_at
-from diagnose.measures.validation_rise import rise_of, rose
+from diagnose.measures.validation_rise import Limits, rise_of, rose
 from diagnose.remedies import training
 from diagnose.run import Run
 
@@ -44,10 +44,19 @@ class Options:
     """Thresholds of overtraining."""
 
     wasted: float = threshold(
-        0.5, unit="share", source="knowledge: SageMaker patience, scaled", help="share of the run that brought nothing"
+        0.5,
+        unit="share",
+        source="the patience of SageMaker Debugger, scaled",
+        help="share of the run that brought nothing",
     )
     least_epochs: float = threshold(
         20, unit="epochs", source="twice the patience of SageMaker Debugger", help="epochs that brought nothing"
+    )
+    rise: float = threshold(
+        0.03,
+        unit="share",
+        source="chosen on the tuning half of benchmarks/faults: less than in overfitting, for the waste counts too",
+        help="rise of the validation loss that makes it a fault",
     )
     band: float = threshold(
         0.02, unit="share", source="as in plateau", help="how near its end a training loss has arrived, of its descent"
@@ -68,7 +77,7 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     if wasted < max(options.least_epochs, options.wasted * len(curve)):
         return
     rise = rise_of(curve)
-    worse = rose(rise)
+    worse = rose(rise, Limits(rise=options.rise, of_progress=0.0))
     share = wasted / len(curve)
     yield Finding(
         severity=Severity.WARNING if worse else Severity.INFO,

@@ -2,7 +2,7 @@
 
 What it detects
 ---------------
-A flat stretch up to the end: a minimum, a saddle, or a floor.
+A flat stretch: a minimum, a saddle, or a floor; up to the end, or until a sudden drop.
 
 How it is detected
 ------------------
@@ -10,7 +10,8 @@ From some epoch on the smoothed training loss stays within `band` of the whole d
 noise) of its final level; that stretch is at least `share` of the run and `least_epochs` long. At a good
 level that is convergence, an `info`. It is a warning where the level is bad: skill (see underfitting)
 below `skill`, or, without a score to judge by, a loss that has lost less than `explained` of its first
-value.
+value. A stretch within the run counts too, where it fills `stretch` of it and the loss then fell by
+`drop` of its descent.
 
 Why it matters
 --------------
@@ -34,10 +35,11 @@ from dataclasses import dataclass
 
 from diagnose.check import Check, Needs, threshold
 from diagnose.finding import Finding, Interval, Severity
+from diagnose.fix import Fix
 from diagnose.measures.curve import Curve, curve_of
-from diagnose.measures.learning import arrived_at, best_skill, explained
-from diagnose.remedies import data, optimizer, training
-from diagnose.run import Run
+from diagnose.measures.learning import arrived_at, best_skill, explained, longest_level
+from diagnose.remedies import data, model, optimizer, training
+from diagnose.run import Run, Series
 
 CHECK = Check(needs=Needs(any_of=(("loss",),), min_epochs=10))
 
@@ -51,6 +53,18 @@ class Options:
     )
     share: float = threshold(0.5, unit="share", source="chosen on real logs", help="share of the run that is level")
     least_epochs: float = threshold(10, unit="epochs", source="chosen on real logs", help="length of the stretch")
+    stretch: float = threshold(
+        0.25,
+        unit="share",
+        source="chosen on the tuning half of benchmarks/faults",
+        help="share of the run that is level before the loss falls again",
+    )
+    drop: float = threshold(
+        0.3,
+        unit="share",
+        source="chosen on the tuning half of benchmarks/faults",
+        help="fall after such a stretch, relative to the descent",
+    )
     skill: float = threshold(0.4, unit="skill", source="below underfitting's half way", help="skill of a bad level")
     explained: float = threshold(
         0.3,
@@ -61,50 +75,89 @@ class Options:
 
 
 def check(run: Run, options: Options) -> Iterator[Finding]:
-    """Yield at most one finding."""
+    """Yield at most one finding: of the stretch at the end, else of one that was left again."""
     series = run.get("loss")
     if series is None:
         return
     curve = curve_of(series)
     if len(curve) < options.least_epochs:
         return
+    finding = _at_the_end(run, series, curve, options) or _left_again(run, series, curve, options)
+    if finding is not None:
+        yield finding
+
+
+def _at_the_end(run: Run, series: Series, curve: Curve, options: Options) -> Finding | None:
     since = arrived_at(curve, max(options.band * curve.descent, 2 * curve.sigma))
     length = len(curve) - since
     if length < options.least_epochs or length < options.share * len(curve):
-        return
-    bad = _is_bad(run, curve, options)
-    start = float(curve.epochs[since])
-    end = float(curve.epochs[-1])
-    yield Finding(
-        severity=Severity.WARNING if bad else Severity.INFO,
+        return None
+    start, end = float(curve.epochs[since]), float(curve.epochs[-1])
+    evidence = (_interval(series, length / len(curve), options.share, start, end),)
+    if not _is_bad(run, curve, options):
+        return Finding(
+            severity=Severity.INFO,
+            confidence=0.8,
+            summary=f"{series.name} has been level at {curve.end:.4g} since {run.axis} {start:g}: it has converged.",
+            epoch=start,
+            evidence=evidence,
+            fixes=(training.stop_early(run, epoch=start), optimizer.decay_learning_rate(run)),
+        )
+    return Finding(
+        severity=Severity.WARNING,
         confidence=0.8,
         summary=(
-            f"{series.name} has been level at {curve.end:.4g} since {run.axis} {start:g}"
-            + (": stuck far from a good value." if bad else ": it has converged.")
+            f"{series.name} has been level at {curve.end:.4g} since {run.axis} {start:g}: stuck far from a good value."
         ),
         epoch=start,
-        evidence=(
-            Interval(
-                label=f"share of the run with {series.name} level",
-                value=100 * length / len(curve),
-                threshold=100 * options.share,
-                unit="%",
-                series=series.name,
-                start=start,
-                end=end,
-            ),
+        evidence=evidence,
+        fixes=_ways_out(run),
+    )
+
+
+def _left_again(run: Run, series: Series, curve: Curve, options: Options) -> Finding | None:
+    """A long level stretch from which the loss then fell by a good part of its descent."""
+    first, last = longest_level(curve, max(options.band * curve.descent, 2 * curve.sigma))
+    length = last - first + 1
+    if length < options.least_epochs or length < options.stretch * len(curve):
+        return None
+    fell = float(curve.smooth[last]) - curve.end
+    if fell < options.drop * curve.descent:
+        return None
+    start, end = float(curve.epochs[first]), float(curve.epochs[last])
+    return Finding(
+        severity=Severity.WARNING,
+        confidence=0.75,
+        summary=(
+            f"{series.name} stood at {curve.smooth[last]:.4g} from {run.axis} {start:g} to {end:g}, then fell to "
+            f"{curve.end:.4g}: {length / len(curve):.0%} of the run went by on a plateau."
         ),
-        fixes=(
-            (
-                optimizer.use_adam(),
-                optimizer.add_momentum(),
-                optimizer.cyclic_learning_rate(run),
-                optimizer.raise_learning_rate(run, factor=3.0),
-                data.smaller_batch(run),
-            )
-            if bad
-            else (training.stop_early(run, epoch=start), optimizer.decay_learning_rate(run))
-        ),
+        epoch=start,
+        evidence=(_interval(series, length / len(curve), options.stretch, start, end),),
+        fixes=_ways_out(run),
+    )
+
+
+def _interval(series: Series, share: float, limit: float, start: float, end: float) -> Interval:
+    return Interval(
+        label=f"share of the run with {series.name} level",
+        value=100 * share,
+        threshold=100 * limit,
+        unit="%",
+        series=series.name,
+        start=start,
+        end=end,
+    )
+
+
+def _ways_out(run: Run) -> tuple[Fix, ...]:
+    return (
+        optimizer.use_adam(),
+        optimizer.add_momentum(),
+        optimizer.cyclic_learning_rate(run),
+        optimizer.raise_learning_rate(run, factor=3.0),
+        model.initialize_he(),
+        data.smaller_batch(run),
     )
 
 

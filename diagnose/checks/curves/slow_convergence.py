@@ -39,7 +39,7 @@ from diagnose.measures.validation_rise import rise_of, rose
 from diagnose.remedies import data, model, optimizer, training
 from diagnose.run import Run, Series
 
-CHECK = Check(needs=Needs(any_of=(("loss",),), min_epochs=5), live=False)
+CHECK = Check(needs=Needs(any_of=(("loss",),), min_epochs=5), explains=("underfitting",), live=False)
 
 
 @dataclass(frozen=True)

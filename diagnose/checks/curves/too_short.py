@@ -39,7 +39,7 @@ class Options:
     """Thresholds of too-short."""
 
     least_epochs: float = threshold(
-        6, unit="epochs", source="second differences need 4 points, a median of them 6", help="points needed"
+        7, unit="epochs", source="second differences need 3 points, a median of them 7", help="points needed"
     )
 
 

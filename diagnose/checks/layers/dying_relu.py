@@ -43,7 +43,7 @@ from diagnose.check import Check, Needs, threshold
 from diagnose.checks.layer_evidence import by_layer, layer_table, listed, when
 from diagnose.finding import Finding, Interval, Severity
 from diagnose.fix import Fix
-from diagnose.measures.layer_profile import FloatArray, lasts, onset, rank_trend, tail_length, tail_median
+from diagnose.measures.layer_profile import FloatArray, lasts, nanmedian, onset, rank_trend, tail_length, tail_median
 from diagnose.remedies import model, optimizer
 from diagnose.run import Run
 
@@ -89,8 +89,8 @@ class Options:
     long_step: float = threshold(
         0.03,
         unit="per step",
-        source="own trials: healthy networks start below 0.02",
-        help="update ratio of the first epoch from which units dead in it count as killed by the steps",
+        source="own trials: below 0.02 in healthy networks, above 0.07 where steps killed units",
+        help="median update ratio of the first epoch from which units dead in it count as killed by the steps",
     )
 
 
@@ -159,7 +159,7 @@ def _began(share: FloatArray, options: Options) -> int | None:
 def _long_steps(run: Run, options: Options) -> bool:
     """Whether the steps of the first epoch were so long that they can have killed units within it."""
     updates = run.layers.get("update_ratio")
-    return updates is not None and bool((updates.values[0] >= options.long_step).any())
+    return updates is not None and float(nanmedian(updates.values[:1], axis=1)[0]) >= options.long_step
 
 
 def _frozen(run: Run) -> set[str]:

@@ -46,6 +46,7 @@ from diagnose.finding import Finding, Interval, Severity
 from diagnose.fix import Fix
 from diagnose.measures.curve import curve_of
 from diagnose.measures.layer_profile import (
+    LEAST_TAIL,
     BoolArray,
     depth_drop,
     logarithms,
@@ -56,7 +57,7 @@ from diagnose.remedies import data, model, optimizer
 from diagnose.run import LayerStatistic, Run
 
 CHECK = Check(
-    needs=Needs(statistics=("grad_norm",), min_epochs=2),
+    needs=Needs(statistics=("grad_norm",)),
     explains=("nan-loss", "divergence", "oscillating-loss", "not-learning", "dying-relu"),
 )
 
@@ -212,27 +213,26 @@ def _harm(run: Run, options: Options, epoch: float) -> str:
         if not np.isfinite(loss.values[loss.epochs >= epoch]).all():
             return "the loss is not finite"
         curve = curve_of(loss)
-        if (
-            len(curve)
-            and curve.end - curve.best >= 0.25 * curve.descent
-            and (curve.best <= 0 or curve.end >= options.loss_ratio * curve.best)
+        if len(curve) < LEAST_TAIL:
+            return ""
+        if curve.end - curve.best >= 0.25 * curve.descent and (
+            curve.best <= 0 or curve.end >= options.loss_ratio * curve.best
         ):
             return f"the loss ends at {curve.end:.3g} after a best of {curve.best:.3g}"
-        if len(curve) and curve.descent > 0.05 * abs(curve.start):
+        if curve.descent > 0.05 * abs(curve.start):
             return ""
     updates = run.layers.get("update_ratio")
-    if updates is not None:
-        ratio = float(np.nanmedian(nanmedian(updates.values[updates.epochs >= epoch], axis=1)))
-        if ratio > options.update_ratio:
-            return f"each step moves the weights by {ratio:.2g} of their own norm"
-    return ""
+    if updates is None or len(updates.epochs) < LEAST_TAIL:
+        return ""
+    ratio = float(nanmedian(updates.values[updates.epochs >= epoch].reshape(-1, 1), axis=0)[0])
+    return f"each step moves the weights by {ratio:.2g} of their own norm" if ratio > options.update_ratio else ""
 
 
 def _grown_backwards(run: Run, gradients: LayerStatistic, options: Options) -> list[Finding]:
     logs = logarithms(gradients.values)
     total, apart = depth_drop(logs)
     holds = (total <= -options.depth_growth) & (apart >= options.depth_growth / 2)
-    if holds.mean() <= 0.5:
+    if holds.sum() < LEAST_TAIL or holds.mean() <= 0.5:
         return []
     # The median of the epochs that show it, not of the end: a fault of the start may heal or kill the net.
     norms = nanmedian(gradients.values[holds], axis=0)
