@@ -10,15 +10,35 @@ from enum import StrEnum
 
 #: Change paths. Hyperparameters of recipes and searches have the same names.
 PATHS = frozenset(
-    """
-    optimizer.name optimizer.learning_rate optimizer.momentum optimizer.clipnorm optimizer.schedule
-    model.activation model.kernel_initializer model.batch_norm model.skip_connections model.width model.depth
-    model.output_activation model.loss
-    regularization.dropout regularization.l1 regularization.l2
-    data.batch_size data.augmentation data.standardize data.class_weight data.shuffle
-    training.epochs training.early_stopping
-    transfer.backbone transfer.freeze_depth transfer.fine_tune_rate
-    """.split()
+    (
+        "optimizer.name",
+        "optimizer.learning_rate",
+        "optimizer.momentum",
+        "optimizer.clipnorm",
+        "optimizer.schedule",
+        "model.activation",
+        "model.kernel_initializer",
+        "model.batch_norm",
+        "model.skip_connections",
+        "model.width",
+        "model.depth",
+        "model.output_activation",
+        "model.loss",
+        "regularization.dropout",
+        "regularization.l1",
+        "regularization.l2",
+        "data.batch_size",
+        "data.augmentation",
+        "data.standardize",
+        "data.class_weight",
+        "data.shuffle",
+        "training.epochs",
+        "training.early_stopping",
+        "transfer.backbone",
+        "transfer.freeze_depth",
+        "transfer.fine_tune_rate",
+    )
+)
 )
 
 OPERATIONS = frozenset({"set", "multiply", "add"})

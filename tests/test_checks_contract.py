@@ -256,7 +256,7 @@ ANY = st.floats(-1e300, 1e300, allow_nan=False)
 @st.composite
 def curves(draw: st.DrawFn) -> np.ndarray:
     n = draw(st.integers(0, 60))
-    kind = draw(st.sampled_from(["constant", "ordinary", "any", "odd", "trend"]))
+    kind = draw(st.sampled_from(["constant", "ordinary", "any", "odd", "trend", "settled"]))
     if kind == "constant":
         return np.full(n, draw(st.one_of(ODD, ANY)))
     if kind == "trend":
@@ -264,6 +264,10 @@ def curves(draw: st.DrawFn) -> np.ndarray:
         values = unit * (decay(n) if n else np.empty(0))
         if n and draw(st.booleans()):
             values[draw(st.integers(0, n - 1)) :] = draw(ODD)
+        return values
+    if kind == "settled":  # moves, then stands still or is no number any more
+        values = draw(st.sampled_from([0.01, 1.0, -1.0])) * noise(n, 1.0, draw(st.integers(0, 99)))
+        values[draw(st.integers(0, n)) :] = draw(st.one_of(ODD, ORDINARY))
         return values
     elements = {"ordinary": ORDINARY, "any": ANY, "odd": st.one_of(ODD, ORDINARY)}[kind]
     few = draw(st.lists(elements, min_size=min(n, 1), max_size=min(n, 12)))

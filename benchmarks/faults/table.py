@@ -20,6 +20,7 @@ def main() -> None:
 def tables() -> str:
     """The counts, the causes and the dropped runs as Markdown."""
     from benchmarks.faults.causes import CAUSES
+    from benchmarks.faults.plan import runs
 
     labelled, dropped = _rows("labels.csv"), _rows("dropped.csv")
     by_cause: dict[str, list[dict[str, str]]] = defaultdict(list)
@@ -28,9 +29,10 @@ def tables() -> str:
     left_out = Counter(row["cause"] for row in dropped)
     healthy = [row for row in labelled if row["healthy"] == "yes"]
     causes = {row["cause"] for row in labelled}
+    planned = len(runs())
     lines = [
-        f"{len(labelled)} labelled runs of {len(causes)} causes, {len(healthy)} of them healthy; "
-        f"{len(dropped)} recorded runs dropped.",
+        f"{len(labelled) + len(dropped)} of {planned} planned runs are recorded: {len(labelled)} labelled runs of {len(causes)} causes, {len(healthy)} of them healthy; "
+        f"{len(dropped)} dropped.",
         "",
         "| symptom | runs in `tune` | runs in `test` | causes |",
         "| --- | --- | --- | --- |",

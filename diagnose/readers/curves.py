@@ -258,7 +258,9 @@ def _varying_settings(table: Table, columns: Sequence[Column]) -> list[str]:
         if c.kind == "series" and not c.is_judged and c.quantity in _FIXED_SETTINGS and i not in table.text
     ]
     if counter is not None:
-        same_part = np.diff(table.columns[counter]) >= 0 if numeric else None
+        if not numeric:
+            return []
+        same_part = np.diff(table.columns[counter]) >= 0
         return [table.names[i] for i in numeric if np.any((np.abs(np.diff(table.columns[i])) > 0) & same_part)]
     settings = [i for i in numeric if np.any(np.abs(np.diff(table.columns[i])) > 0)]
     for i in table.text:

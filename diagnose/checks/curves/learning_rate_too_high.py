@@ -49,6 +49,8 @@ CHECK = Check(
         "divergence",
         "oscillating-loss",
         "nan-loss",
+        "exploding-gradient",
+        "dying-relu",
         "not-learning",
         "plateau",
         "underfitting",

@@ -51,7 +51,7 @@ from diagnose.run import Run, Series
 
 CHECK = Check(
     needs=Needs(any_of=(("loss",),), min_epochs=3),
-    explains=("metric-stuck", "plateau", "underfitting", "slow-convergence", "learning-rate-too-low"),
+    explains=("metric-stuck", "plateau", "underfitting", "slow-convergence"),
 )
 
 
