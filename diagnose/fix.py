@@ -39,7 +39,6 @@ PATHS = frozenset(
         "transfer.fine_tune_rate",
     )
 )
-)
 
 OPERATIONS = frozenset({"set", "multiply", "add"})
 

@@ -124,6 +124,12 @@ def defaults(check: str) -> Any:
     return importlib.import_module(f"diagnose.checks.curves.{check.replace('-', '_')}").Options()
 
 
+def too_few(check: str) -> str:
+    """Return how a check says that a log has too few epochs for it."""
+    module = importlib.import_module(f"diagnose.checks.curves.{check.replace('-', '_')}")
+    return f"needs {module.CHECK.needs.min_epochs} epochs"
+
+
 def outcome(check: str, a_run: Run, *, live: bool = False) -> Outcome:
     """Return how a check ended on a run."""
     (result,) = (o for o in analyze(a_run, _only(check), live=live).outcomes if o.check == check)

@@ -1,4 +1,4 @@
-"""Who may import whom (docs: the layout in CONTRIBUTING), read from the source without importing it."""
+"""Who may import whom, read from the source without importing it."""
 
 from __future__ import annotations
 

@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[1]
 
 #: Each costs 10 ms or more, and a plain report needs none of them.
 SLOW = (
-    "asyncio", "importlib.metadata", "jinja2", "multiprocessing", "pandas", "pygments", "rich.live", "rich.markdown",
+    "asyncio", "importlib.metadata", "jinja2", "multiprocessing", "numpy.ma",
+    "pandas", "pygments", "rich.live", "rich.markdown",
     "rich.progress", "rich.syntax", "rich.traceback", "sqlite3", "tomllib", "unittest", "urllib.request",
 )  # fmt: skip
 

@@ -5,8 +5,8 @@
     python -m benchmarks.faults.evaluate --misses       # and which runs were got wrong
     python -m benchmarks.faults.evaluate --write        # the table into docs/benchmark.md
 
-A run counts as a false alarm where it is labelled healthy and has a finding at `warning` or above, and as detected where
-it is labelled faulty and one of its verified symptoms was found at `warning` or above.
+A run counts as a false alarm where it is labelled healthy and has a finding at `warning` or above, and as detected
+where it is labelled faulty and one of its verified symptoms was found at `warning` or above.
 """
 
 from __future__ import annotations

@@ -29,10 +29,9 @@ def tables() -> str:
     left_out = Counter(row["cause"] for row in dropped)
     healthy = [row for row in labelled if row["healthy"] == "yes"]
     causes = {row["cause"] for row in labelled}
-    planned = len(runs())
     lines = [
-        f"{len(labelled) + len(dropped)} of {planned} planned runs are recorded: {len(labelled)} labelled runs of {len(causes)} causes, {len(healthy)} of them healthy; "
-        f"{len(dropped)} dropped.",
+        f"{len(labelled) + len(dropped)} of {len(runs())} planned runs are recorded: {len(labelled)} labelled, of "
+        f"{len(causes)} causes, {len(healthy)} of them healthy; {len(dropped)} dropped.",
         "",
         "| symptom | runs in `tune` | runs in `test` | causes |",
         "| --- | --- | --- | --- |",

@@ -42,8 +42,8 @@ def accuracy_resolution(series: Series) -> float:
 
     Accuracies over n samples are multiples of 1/n: the step bounds n from below.
     """
-    values = np.unique(np.round(series.values[np.isfinite(series.values)] / series.scale, 7))
-    steps = np.diff(values)
+    values = np.round(series.values[np.isfinite(series.values)] / series.scale, 7)
+    steps = np.diff(np.sort(values))
     steps = steps[steps > 2e-6]  # below this the log's rounding speaks, not the sample
     return float(steps.min()) if len(steps) else 0.0
 

@@ -13,10 +13,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from diagnose.measures.memo import once_per_object
 from diagnose.run import Direction, FloatArray, Series
 
 MAD_TO_SIGMA = 1.4826
@@ -37,6 +37,17 @@ def median(values: FloatArray) -> float:
         return float(np.partition(values, half)[half])
     low, high = np.partition(values, (half - 1, half))[half - 1 : half + 1]
     return float(low + high) / 2
+
+
+def quantile(values: FloatArray, share: float) -> float:
+    """Return the quantile by linear interpolation between the sorted values; NaN of none."""
+    if not len(values):
+        return math.nan
+    ordered = np.sort(values)
+    place = share * (len(ordered) - 1)
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    return float(ordered[below] + (place - below) * (ordered[above] - ordered[below]))
 
 
 def point_noise(values: FloatArray) -> float:
@@ -172,21 +183,9 @@ class Curve:
         return self.sign * value
 
 
-_curves: WeakKeyDictionary[Series, Curve] = WeakKeyDictionary()
-
-
+@once_per_object
 def curve_of(series: Series) -> Curve:
-    """Return the shape of a series; computed once and kept as long as the series lives.
-
-    A series without any finite value gives a curve of no points.
-    """
-    known = _curves.get(series)
-    if known is None:
-        known = _curves[series] = _describe(series)
-    return known
-
-
-def _describe(series: Series) -> Curve:
+    """Return the shape of a series; a series without any finite value gives a curve of no points."""
     finite = np.isfinite(series.values)
     epochs, values = series.epochs, series.values
     if not finite.all():

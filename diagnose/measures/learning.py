@@ -13,6 +13,7 @@ import numpy as np
 
 from diagnose.measures.chance import classes_of
 from diagnose.measures.curve import Curve, curve_of
+from diagnose.measures.memo import once_per_object
 from diagnose.run import FloatArray, Run, Series
 
 #: Scores whose level means the same everywhere: what chance gives is known. (An mAP of 0.3 can be excellent.)
@@ -51,6 +52,7 @@ def skill(series: Series, chance: float) -> float | None:
     return (value - chance) / (1 - chance)
 
 
+@once_per_object
 def best_skill(run: Run) -> float | None:
     """Return the larger of the skills on training and validation data at the end of the run, or None.
 
@@ -91,6 +93,7 @@ def late_share(curve: Curve, part: float = 1 / 3) -> float:
     return max(0.0, float(curve.smooth[at] - curve.smooth[-1]) / fall)
 
 
+@once_per_object
 def gain_left(curve: Curve) -> float:
     r"""Return what training twice as long would still gain, as a share of the fall so far.
 
@@ -117,7 +120,8 @@ def gain_left(curve: Curve) -> float:
 
 def _sampled(curve: Curve, most: int = 64) -> tuple[FloatArray, FloatArray]:
     """Return up to `most` points of the last two thirds of the smoothed curve, and their position from 1."""
-    at = np.unique(np.linspace(len(curve) // 3, len(curve) - 1, min(most, len(curve))).astype(int))
+    first, last = len(curve) // 3, len(curve) - 1
+    at = np.linspace(first, last, min(most, last - first + 1)).astype(int)
     return curve.smooth[at], at.astype(float) + 1.0
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diagnose.measures.curve import Curve
+from diagnose.measures.memo import once_per_object
 
 #: A rise that fills this share of the run counts in full; a shorter one must be steeper in proportion.
 FULL_TAIL = 0.3
@@ -96,6 +97,7 @@ def kept_fitting(train: Curve, since: float) -> bool:
     )
 
 
+@once_per_object
 def rise_of(curve: Curve) -> Rise:
     """Measure the rise of a curve (lower is better) with at least 2 points."""
     scale = _scale(curve)

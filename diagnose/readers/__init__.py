@@ -6,7 +6,9 @@ The order of detection, first match wins:
 2. binary content: TensorBoard event file, MLflow's sqlite store; anything else binary is refused with the reason
    (a pickle is never loaded);
 3. JSON: Hugging Face trainer state, KerasTuner's own files, then a history as JSON or JSON lines;
-4. text: Keras' progress bar, Lightning, YOLO, Stable-Baselines, W&B, other text logs, and last any table of curves.
+4. a table whose header names a loss or a metric: Lightning, YOLO, Stable-Baselines, W&B, else any table of curves;
+5. other text: what Keras prints, then tables whose delimiter is none of comma, semicolon and tab, other text logs, and
+   last any table at all.
 
 A format is imported when its turn comes: a plain CSV never pays for JSON or TensorBoard.
 """
@@ -25,6 +27,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from diagnose.readers.base import Document, ReadError, Roles
+from diagnose.readers.table import sniff
 
 if TYPE_CHECKING:
     from diagnose.run import LayerStatistic, Run
@@ -34,9 +37,11 @@ __all__ = ["RECOGNISED", "ReadError", "Roles", "format_of", "read", "read_object
 FOLDER_FORMATS = ("keras_tuner", "mlflow", "tensorboard")
 BINARY_FORMATS = ("tensorboard", "mlflow")
 JSON_FORMATS = ("hf_trainer_state", "keras_tuner", "keras_history_json")
+TABLE_FORMATS = ("lightning", "yolo", "stable_baselines", "wandb", "keras_csv")
 TEXT_FORMATS = (
     "keras_progress", "lightning", "yolo", "stable_baselines", "wandb", "text_log", "keras_csv",
 )  # fmt: skip
+_PLAIN_DELIMITERS = (",", ";", "\t")
 
 #: What a message says where nothing was recognised.
 RECOGNISED = (
@@ -182,7 +187,13 @@ def _candidates(document: Document) -> Iterator[str]:
     else:
         if document.head_text.lstrip()[:1] in ("{", "["):
             yield from JSON_FORMATS
-        yield from TEXT_FORMATS
+        yield from TABLE_FORMATS if _is_plain_table(document) else TEXT_FORMATS
+
+
+def _is_plain_table(document: Document) -> bool:
+    """Whether the text is plainly a table of curves: the formats of prose need not be asked, which costs more."""
+    layout = sniff(document)
+    return layout is not None and layout.judged and layout.rows > 0 and layout.delimiter in _PLAIN_DELIMITERS
 
 
 def _load(name: str) -> _Module:

@@ -30,7 +30,10 @@ _EPOCH = re.compile(
 _STEP = re.compile(r"(?<![\w-])(?:step|iter|iteration)['\"]?\s{0,9}[:=#]?\s{0,9}[\[(]?\s{0,9}(\d{1,12})(?!\w)", re.I)
 _ROUND = re.compile(r"^\s{0,99}\[(\d{1,9})(?:/\d{1,9})?\](?=\s)")
 
-_MEASURED = r"loss|acc|accuracy|error|err|auc|f1|dice|iou|mae|mse|rmse|mape|lr|rate|score|perplexity|ppl|reward|map|psnr|ssim|acc@\d"
+_MEASURED = (
+    r"loss|acc|accuracy|error|err|auc|f1|dice|iou|mae|mse|rmse|mape|lr|rate|score|perplexity|ppl|reward|map|psnr|ssim"
+    r"|acc@\d"
+)
 _WORD = r"[A-Za-z][\w/.@-]{0,60}"
 _PAIR = re.compile(
     rf"""(?<![\w.])

@@ -4,7 +4,21 @@ import numpy as np
 import pytest
 
 from diagnose.finding import Severity
-from tests.curves import OVER, UNDER, decay, defaults, fix_ids, healthy, line, look, noise, not_applicable, one, path, run
+from tests.curves import (
+    OVER,
+    UNDER,
+    decay,
+    defaults,
+    fix_ids,
+    healthy,
+    line,
+    look,
+    noise,
+    not_applicable,
+    one,
+    path,
+    run,
+)
 
 CHECK = "generalization-gap"
 OPTIONS = defaults(CHECK)

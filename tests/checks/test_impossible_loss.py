@@ -51,7 +51,9 @@ def test_an_error_below_zero_is_impossible(metric):
     assert one(CHECK, run(loss=decay(5), **{metric: [0.3, 0.2, 0.1, -0.1, 0.1]})).epoch == 3
 
 
-@pytest.mark.parametrize(("value", "scale", "count"), [(1.0, 1, 0), (1.2, 1, 1), (-0.2, 1, 1), (98, 100, 0), (102, 100, 1)])
+@pytest.mark.parametrize(
+    ("value", "scale", "count"), [(1.0, 1, 0), (1.2, 1, 1), (-0.2, 1, 1), (98, 100, 0), (102, 100, 1)]
+)
 def test_an_accuracy_lies_between_nothing_and_a_whole(value, scale, count):
     found = look(CHECK, run(loss=decay(3), accuracy=[0.5 * scale, 0.6 * scale, value], scale=scale))
     assert len(found) == count

@@ -4,7 +4,23 @@ import numpy as np
 import pytest
 
 from diagnose.finding import Severity
-from tests.curves import OVER, UNDER, decay, defaults, fix_ids, healthy, line, look, noise, not_applicable, one, path, run, wobble
+from tests.curves import (
+    OVER,
+    UNDER,
+    decay,
+    defaults,
+    fix_ids,
+    healthy,
+    line,
+    look,
+    noise,
+    not_applicable,
+    one,
+    path,
+    run,
+    too_few,
+    wobble,
+)
 
 CHECK = "learning-rate-too-low"
 OPTIONS = defaults(CHECK)
@@ -83,4 +99,4 @@ def test_a_healthy_run_is_left_alone():
 
 def test_without_a_loss_it_cannot_look():
     assert "log the training loss" in not_applicable(CHECK, run(val_loss=creeping(0.1)))
-    assert "needs 5 epochs" in not_applicable(CHECK, run(loss=creeping(0.1, n=4)))
+    assert too_few(CHECK) in not_applicable(CHECK, run(loss=creeping(0.1, n=4)))

@@ -4,7 +4,22 @@ import numpy as np
 import pytest
 
 from diagnose.finding import Severity
-from tests.curves import OVER, UNDER, decay, defaults, fix_ids, healthy, line, look, noise, not_applicable, one, path, run
+from tests.curves import (
+    OVER,
+    UNDER,
+    decay,
+    defaults,
+    fix_ids,
+    healthy,
+    line,
+    look,
+    noise,
+    not_applicable,
+    one,
+    path,
+    run,
+    too_few,
+)
 
 CHECK = "metric-stuck"
 OPTIONS = defaults(CHECK)
@@ -64,6 +79,13 @@ def test_the_unit_of_the_loss_does_not_matter(scale):
     assert [e.value for e in ours.evidence] == pytest.approx([e.value for e in theirs.evidence])
 
 
+@pytest.mark.xfail(strict=True, reason="IndexError: no finite loss since the accuracy stands still")
+def test_an_accuracy_that_stands_still_after_the_loss_became_nan():
+    loss = np.r_[line(10, 2.0, 1.0), np.full(30, np.nan)]
+    accuracy = np.r_[line(12, 0.1, 0.5), np.full(28, 0.1)]
+    assert look(CHECK, run(loss=loss, accuracy=accuracy)) == ()
+
+
 # -- healthy look-alikes -----------------------------------------------------------------------------------------------
 
 
@@ -85,4 +107,4 @@ def test_a_healthy_run_is_left_alone():
 
 def test_without_a_metric_it_cannot_look():
     assert "compile with a metric" in not_applicable(CHECK, run(loss=decay(60)))
-    assert "needs 5 epochs" in not_applicable(CHECK, run(loss=decay(4), accuracy=np.full(4, 0.5)))
+    assert too_few(CHECK) in not_applicable(CHECK, run(loss=decay(4), accuracy=np.full(4, 0.5)))

@@ -4,7 +4,22 @@ import numpy as np
 import pytest
 
 from diagnose.finding import Severity
-from tests.curves import OVER, UNDER, decay, defaults, fix_ids, healthy, line, look, noise, not_applicable, one, run, wobble
+from tests.curves import (
+    OVER,
+    UNDER,
+    decay,
+    defaults,
+    fix_ids,
+    healthy,
+    line,
+    look,
+    noise,
+    not_applicable,
+    one,
+    run,
+    too_few,
+    wobble,
+)
 
 CHECK = "noisy-validation"
 OPTIONS = defaults(CHECK)
@@ -38,8 +53,15 @@ def test_how_rough_it_must_be(roughness, severity):
 
 @pytest.mark.parametrize(("factor", "fires"), [(UNDER, False), (OVER, True)])
 def test_it_must_be_rougher_than_the_training_loss(factor, fires):
-    train = OPTIONS.severe
-    assert bool(look(CHECK, rough(factor * OPTIONS.over_training * train, train))) == fires
+    train = OPTIONS.severe / (2 * OPTIONS.over_training)
+    assert bool(look(CHECK, rough(factor * OPTIONS.over_training * train, train), roughness=0.0)) == fires
+
+
+@pytest.mark.parametrize(("factor", "severity"), [(UNDER, None), (OVER, Severity.WARNING)])
+def test_a_severe_one_must_be_rougher_too(factor, severity):
+    train = 2 * OPTIONS.severe
+    found = look(CHECK, rough(factor * OPTIONS.severe_over_training * train, train))
+    assert [f.severity for f in found] == ([] if severity is None else [severity])
 
 
 def test_spikes_count_where_they_are_many():
@@ -86,4 +108,4 @@ def test_a_healthy_run_is_left_alone():
 
 def test_without_a_validation_loss_it_cannot_look():
     assert "pass validation_data to fit" in not_applicable(CHECK, run(loss=decay(60)))
-    assert "needs 8 epochs" in not_applicable(CHECK, run(val_loss=decay(7)))
+    assert too_few(CHECK) in not_applicable(CHECK, run(val_loss=decay(7)))

@@ -4,7 +4,22 @@ import numpy as np
 import pytest
 
 from diagnose.finding import Severity
-from tests.curves import OVER, UNDER, defaults, fix_ids, healthy, line, look, noise, not_applicable, one, path, run, wobble
+from tests.curves import (
+    OVER,
+    UNDER,
+    defaults,
+    fix_ids,
+    healthy,
+    line,
+    look,
+    noise,
+    not_applicable,
+    one,
+    path,
+    run,
+    too_few,
+    wobble,
+)
 
 CHECK = "plateau"
 OPTIONS = defaults(CHECK)
@@ -79,11 +94,34 @@ def test_the_unit_of_the_loss_does_not_matter(scale):
     assert (ours.epoch, ours.evidence[0].value) == (theirs.epoch, pytest.approx(theirs.evidence[0].value))
 
 
+# -- left again --------------------------------------------------------------------------------------------------------
+
+
+def left(level: float, drop: float = 0.6, n: int = 400):
+    """A fall from 1, a level stretch over a share of the run, and a further fall by a share of the whole descent."""
+    height = 0.1 + 0.9 * drop
+    end = 0.3 + level
+    return run(
+        loss=path(n, (0, 1.0), (0.3, height), (end, height), (min(1, end + 0.2), 0.1), (1, 0.1)) + noise(n, 1e-5)
+    )
+
+
+@pytest.mark.parametrize(("factor", "fires"), [(UNDER, False), (OVER, True)])
+def test_how_long_a_stretch_must_be_that_was_left_again(factor, fires):
+    assert bool(look(CHECK, left(factor * OPTIONS.stretch), share=1.0)) == fires
+
+
+@pytest.mark.parametrize(("factor", "fires"), [(UNDER, False), (OVER, True)])
+def test_how_far_the_loss_must_fall_after_it(factor, fires):
+    assert bool(look(CHECK, left(1.5 * OPTIONS.stretch, factor * OPTIONS.drop), share=1.0)) == fires
+
+
 # -- healthy look-alikes -----------------------------------------------------------------------------------------------
 
 
-def test_a_level_stretch_that_was_left_again():
-    assert look(CHECK, run(loss=path(100, (0, 1.0), (0.1, 0.6), (0.7, 0.6), (1, 0.1)))) == ()
+def test_a_halt_on_the_way():
+    """Ten epochs of a hundred."""
+    assert look(CHECK, run(loss=path(100, (0, 1.0), (0.3, 0.6), (0.4, 0.6), (1, 0.1)))) == ()
 
 
 def test_a_straight_descent():
@@ -96,4 +134,4 @@ def test_a_healthy_run_has_at_most_converged():
 
 def test_without_a_loss_it_cannot_look():
     assert "log the training loss" in not_applicable(CHECK, run(val_loss=level_from(0.25)))
-    assert "needs 10 epochs" in not_applicable(CHECK, run(loss=level_from(0.25, n=9)))
+    assert too_few(CHECK) in not_applicable(CHECK, run(loss=level_from(0.25, n=9)))

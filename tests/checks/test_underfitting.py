@@ -4,7 +4,21 @@ import numpy as np
 import pytest
 
 from diagnose.finding import Severity
-from tests.curves import OVER, UNDER, decay, defaults, fix_ids, healthy, line, look, noise, not_applicable, one, run
+from tests.curves import (
+    OVER,
+    UNDER,
+    decay,
+    defaults,
+    fix_ids,
+    healthy,
+    line,
+    look,
+    noise,
+    not_applicable,
+    one,
+    run,
+    too_few,
+)
 
 CHECK = "underfitting"
 OPTIONS = defaults(CHECK)
@@ -55,8 +69,12 @@ def test_dropout_that_holds_the_training_score_down_excuses():
     assert look(CHECK, settled(with_skill(0.3), with_skill(0.9))) == ()
 
 
-def test_an_unfinished_run_is_not_underfitted():
-    assert look(CHECK, settled(with_skill(0.3), loss=line(60, 2.3, 1.8))) == ()
+def test_a_validation_loss_that_rises_is_overfitting():
+    a_run = settled(with_skill(0.3))
+    curves = {s.name: s.values for s in a_run.series} | {"val_loss": turning(60, 0.5) + noise(60, 1e-3)}
+    curves["loss"] = decay(60, 2.3, 1.0) + noise(60, 0.002)
+    assert look(CHECK, run(config=TEN, **curves)) == ()
+    assert look(CHECK, run(config=TEN, **(curves | {"val_loss": curves["loss"]})))
 
 
 def test_guessing_among_two_is_worth_more_than_among_ten():
@@ -85,4 +103,4 @@ def test_a_healthy_run_is_left_alone():
 
 def test_without_a_score_it_cannot_look():
     assert "compile with a metric" in not_applicable(CHECK, run(loss=decay(60)))
-    assert "needs 5 epochs" in not_applicable(CHECK, run(loss=decay(4), accuracy=np.full(4, 0.1)))
+    assert too_few(CHECK) in not_applicable(CHECK, run(loss=decay(4), accuracy=np.full(4, 0.1)))

@@ -6,7 +6,21 @@ import numpy as np
 import pytest
 
 from diagnose.finding import Severity
-from tests.curves import OVER, UNDER, decay, defaults, fix_ids, healthy, look, noise, not_applicable, one, run, wobble
+from tests.curves import (
+    OVER,
+    UNDER,
+    decay,
+    defaults,
+    fix_ids,
+    healthy,
+    look,
+    noise,
+    not_applicable,
+    one,
+    run,
+    too_few,
+    wobble,
+)
 
 CHECK = "validation-better-than-training"
 OPTIONS = defaults(CHECK)
@@ -83,4 +97,4 @@ def test_a_healthy_run_is_left_alone():
 
 def test_without_a_validation_loss_it_cannot_look():
     assert "pass validation_data to fit" in not_applicable(CHECK, run(loss=decay(60)))
-    assert "needs 3 epochs" in not_applicable(CHECK, run(loss=decay(2), val_loss=decay(2)))
+    assert too_few(CHECK) in not_applicable(CHECK, run(loss=decay(2), val_loss=decay(2)))

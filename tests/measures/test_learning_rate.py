@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from diagnose.measures.learning_rate import changes, final_share, increases
+from diagnose.measures.learning_rate import changes, decayed_at, increases
 from tests.curves import decay, series, steps
 
 
@@ -40,15 +40,22 @@ def test_rates_that_are_none_do_not_count():
 
 
 @pytest.mark.parametrize(
-    ("values", "share"),
-    [([0.1, 0.01, 0.001], 0.01), ([0.001, 0.1, 0.05], 0.5), ([0.1], 1.0), ([], 1.0), ([0.0, 0.0], 1.0)],
+    ("values", "epoch"),
+    [
+        (steps(30, 0.1, 0.02, 0.005), 21),
+        (steps(30, 0.1, 0.005, 0.02), None),  # it came back
+        (steps(30, 0.005, 0.1, 0.005), 21),  # a warm-up is no decay
+        (np.full(30, 0.1), None),
+        ([0.1], None),
+        ([], None),
+    ],
 )
-def test_the_last_rate_against_the_largest(values, share):
-    assert final_share(rate(values)) == pytest.approx(share)
-    assert final_share(None) == 1.0
+def test_from_when_on_the_rate_is_all_but_gone(values, epoch):
+    assert decayed_at(rate(values, first=1)) == epoch
+    assert decayed_at(None) is None
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.xfail(strict=True, raises=RuntimeWarning, reason="nanmax of nothing but NaN warns; one NaN at the end is NaN")
-def test_the_last_rate_where_none_is_a_number():
-    assert final_share(rate([math.nan, math.nan])) == 1.0
+@pytest.mark.xfail(strict=True, raises=RuntimeWarning, reason="nanmax of nothing but NaN warns")
+def test_a_rate_that_is_no_number_has_not_decayed():
+    assert decayed_at(rate([math.nan, math.nan])) is None

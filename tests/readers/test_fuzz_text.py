@@ -76,8 +76,7 @@ def test_logs_cut_anywhere(seed, at):
 KEYS = st.sampled_from(["loss", "val_loss", "epoch", "history", "columns", "data", "0", "x"])
 VALUES = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(KEYS, inner, max_size=4),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4),
     max_leaves=12,
 )
 
@@ -88,9 +87,7 @@ def test_any_json(value):
     check(json.dumps(value).encode())
 
 
-STATE_KEYS = st.sampled_from(
-    ["log_history", "epoch", "train_batch_size", "metrics", "trial_id", "hyperparameters"]
-)
+STATE_KEYS = st.sampled_from(["log_history", "epoch", "train_batch_size", "metrics", "trial_id", "hyperparameters"])
 
 
 @settings(max_examples=60)

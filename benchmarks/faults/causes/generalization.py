@@ -98,7 +98,6 @@ CAUSES = (
         longer(4, {"widths": (128, 64), "activation": "relu"}, edits=(edits.keep(train=30),)),
         ("density",),
         expects=OVER,
-        seeds=(1, 2, 3),
     ),
     Cause(
         "overfit-tokens",

@@ -101,7 +101,6 @@ CAUSES = (
         ("masks",),
         expects=BELOW,
         accepts=("metric-stuck", "divergence", "loss-metric-disagreement"),
-        seeds=(1, 2, 3),
     ),
     Cause(
         "crossentropy-of-quantities",

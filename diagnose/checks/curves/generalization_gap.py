@@ -118,6 +118,8 @@ def _pair(run: Run, training_role: str, other_role: str) -> tuple[Series, Series
 def _by_score(train: Series, other: Series, options: Options) -> Iterator[Finding]:
     high, low = -curve_of(train).end, -curve_of(other).end
     gap = high - low
+    if gap < options.score_gap:
+        return
     error = binomial_error(low, accuracy_resolution(other)) if len(other) > 2 else 0.0
     certain = gap - 2 * error
     if certain < options.score_gap:

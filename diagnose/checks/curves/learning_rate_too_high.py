@@ -37,7 +37,7 @@ import numpy as np
 
 from diagnose.check import Check, Needs, threshold
 from diagnose.finding import Finding, Interval, Severity
-from diagnose.measures.curve import Curve, curve_of
+from diagnose.measures.curve import Curve, curve_of, median, quantile
 from diagnose.measures.learning import best_skill
 from diagnose.measures.learning_rate import changes, increases
 from diagnose.remedies import data, optimizer
@@ -169,11 +169,12 @@ def _thrown_off(run: Run, series: Series, curve: Curve, options: Options) -> Fin
     rest = curve.values[1:]
     if len(rest) < 3:
         return None
-    level = float(np.median(rest))
-    spread = float(np.quantile(rest, 0.9) - np.quantile(rest, 0.1))
-    skill = best_skill(run)
-    if level <= 0 or curve.start < options.overshoot * level or spread > 0.05 * level:
+    level = median(rest)
+    if level <= 0 or curve.start < options.overshoot * level:
         return None
+    if quantile(rest, 0.9) - quantile(rest, 0.1) > 0.05 * level:
+        return None
+    skill = best_skill(run)
     if skill is None or skill > 0.3:
         return None
     return _finding(
@@ -222,7 +223,7 @@ def _relieved(run: Run, series: Series, curve: Curve, options: Options) -> Findi
         at = int(np.searchsorted(curve.epochs, epoch))
         if not 3 <= at < len(curve) - 1 or rate.values[rate.epochs == epoch] > rate.values[0]:
             continue
-        before, after = float(np.median(curve.values[at - 3 : at])), float(np.median(curve.values[at : at + 2]))
+        before, after = median(curve.values[at - 3 : at]), median(curve.values[at : at + 2])
         fallen = curve.start - before
         if before - after > max(options.relief * max(fallen, 0), 6 * curve.noise) and fallen > 0:
             return _finding(

@@ -75,8 +75,10 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     lost, scored = curve_of(loss), curve_of(score)
     if len(lost) < 8 or len(scored) < 8:
         return
-    least = max(options.score, options.sigmas * scored.sigma, _LEAST_SAMPLES * accuracy_resolution(score))
     rise, drop = rise_of(lost), rise_of(scored)
+    if rise.weighted <= options.rise and scored.rise <= options.score:
+        return
+    least = max(options.score, options.sigmas * scored.sigma, _LEAST_SAMPLES * accuracy_resolution(score))
     if rise.weighted > options.rise and rose(rise):
         gain = _gain_since(scored, rise.best_epoch)
         if gain > least:

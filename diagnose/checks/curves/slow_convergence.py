@@ -97,9 +97,12 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     curve = curve_of(series)
     if len(curve) < 5 or float(curve.values.min()) <= 0:
         return
+    late = late_share(curve)
     fall = float(curve.smooth[0] - curve.smooth[-1])
-    left, late = gain_left(curve), late_share(curve)
-    if fall <= 6 * curve.sigma or left < options.gain_left or late < options.late_share:
+    if fall <= 6 * curve.sigma or late < options.late_share:
+        return
+    left = gain_left(curve)
+    if left < options.gain_left:
         return
     if curve.end < options.remaining * curve.start or is_good(run, options.good) or _levelled(run, options):
         return
