@@ -22,6 +22,15 @@ def increases(rate: Series | None, factor: float = 1.2) -> FloatArray:
     return epochs[ratio > factor]
 
 
+def restarts(rate: Series | None, factor: float = STEP_FACTOR) -> FloatArray:
+    """Return the epochs at which a rate that had not been rising was stepped up: warm restarts, no warm-up."""
+    ratio, epochs = _ratios(rate)
+    if not len(ratio):
+        return epochs
+    rising_before = np.concatenate(([True], ratio[:-1] > 1.0))
+    return epochs[(ratio > factor) & ~rising_before]
+
+
 def decayed_at(rate: Series | None, share: float = 0.1) -> float | None:
     """Return the epoch from which the rate stays below `share` of its largest value; None where it does not."""
     if rate is None or len(rate) < 2:

@@ -73,7 +73,7 @@ class Limits:
     sigmas: float = 4.0
     rise: float = 0.05
     of_progress: float = 0.08
-    small_rise: float = 0.25
+    small_rise: float = 0.15
     sustained: float = 0.4
 
 

@@ -62,6 +62,19 @@ def test_a_rise_within_the_noise_is_none(sigmas, fires):
     assert bool(look(CHECK, run(loss=values), start_factor=1e9, rise=0.0, relative=0.0)) == fires
 
 
+def lasting(rise: float, turn: float = 0.5, n: int = 200):
+    """After a fall from 10 to 0.01: small beside what was gained, but many times the minimum."""
+    top = 0.01 + rise
+    loss = path(n, (0, 10.0), (turn - 0.15, 0.02), (turn, 0.01), (turn + 0.02, top), (1, top))
+    return run(loss=loss + noise(n, 1e-5))
+
+
+@pytest.mark.parametrize(("factor", "fires"), [(UNDER, False), (OVER, True)])
+def test_a_loss_that_more_than_doubled_for_the_rest_of_the_run(factor, fires):
+    assert bool(look(CHECK, lasting(factor * OPTIONS.lasting_rise * 10))) == fires
+    assert bool(look(CHECK, lasting(2 * OPTIONS.lasting_rise * 10, turn=1 - factor * OPTIONS.lasting))) == fires
+
+
 def test_it_works_on_three_epochs():
     assert one(CHECK, run(loss=[1.0, 30.0, 900.0])).severity == Severity.CRITICAL
     assert look(CHECK, run(loss=[1.0, 0.9, 0.8])) == ()

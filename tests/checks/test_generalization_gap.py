@@ -119,6 +119,22 @@ def test_a_ratio_of_small_losses_does_not_matter(factor, fires):
     assert bool(look(CHECK, parted(8, end=factor * OPTIONS.unexplained))) == fires
 
 
+@pytest.mark.parametrize(("factor", "fires"), [(UNDER, False), (OVER, True)])
+def test_a_validation_loss_that_training_has_not_touched(factor, fires):
+    """Both have been level since the first third: only a validation loss near its start counts then."""
+    n, end = 100, factor * OPTIONS.untouched
+    train, validation = (path(n, (0, 1.0), (0.3, to), (1, to)) + noise(n, 1e-4) for to in (end / 8, end))
+    assert bool(look(CHECK, run(loss=train, val_loss=validation))) == fires
+
+
+@pytest.mark.parametrize(("factor", "fires"), [(UNDER, True), (1.1, False)])
+def test_a_good_validation_score_excuses_a_ratio(factor, fires):
+    a_run = parted(8)
+    curves = {s.name: s.values for s in a_run.series}
+    score = np.full(100, 0.5 + 0.5 * factor * OPTIONS.good)
+    assert bool(look(CHECK, run(val_accuracy=score, config={"classes": 2}, **curves))) == fires
+
+
 def test_a_ratio_while_both_still_fall_is_no_gap():
     n = 100
     assert look(CHECK, run(loss=line(n, 1.0, 0.05), val_loss=line(n, 4.0, 0.9))) == ()

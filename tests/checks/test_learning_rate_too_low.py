@@ -77,6 +77,41 @@ def test_the_unit_of_the_loss_does_not_matter(scale):
     assert [e.value for e in ours.evidence] == pytest.approx([e.value for e in theirs.evidence])
 
 
+# -- a schedule that took the rate away --------------------------------------------------------------------------------
+
+
+def decayed_away(realized: float = 0.0, at: float = 1 / 3, n: int = 60, **options):
+    """A straight descent from 2 to 1, then what came of the half of it that the remaining epochs promised."""
+    gone = round(n * at)
+    promised = 1.0 / (gone - 1) * (n - gone) / 2
+    loss = np.r_[line(gone, 2.0, 1.0), np.full(n - gone, 1.0 - realized * promised)]
+    return run(loss=loss + noise(n, 1e-4), learning_rate=np.where(np.arange(n) < gone, 0.1, 1e-4), **options)
+
+
+def test_a_rate_that_was_gone_while_the_loss_still_fell():
+    finding = one(CHECK, decayed_away(first=1))
+    assert (finding.severity, finding.epoch) == (Severity.WARNING, 21)
+    assert "took the rate away at epoch 21" in finding.summary
+    assert fix_ids(finding)[0] == "slower-decay"
+
+
+@pytest.mark.parametrize(("factor", "fires"), [(UNDER, True), (OVER, False)])
+def test_how_little_came_of_what_the_old_pace_promised(factor, fires):
+    assert bool(look(CHECK, decayed_away(factor * OPTIONS.kept), little=0.0)) == fires
+
+
+@pytest.mark.parametrize(("factor", "fires"), [(UNDER, False), (OVER, True)])
+def test_how_much_of_the_run_must_be_left(factor, fires):
+    a_run = decayed_away(at=1 - factor * OPTIONS.left)
+    assert bool(look(CHECK, a_run, little=0.0, promised=0.0)) == fires
+
+
+def test_a_rate_that_decays_when_the_loss_has_arrived():
+    n = 60
+    rate = np.where(np.arange(n) < 40, 0.1, 1e-4)
+    assert look(CHECK, run(loss=decay(n, 2.0, 0.5, tau=5) + noise(n, 1e-3), learning_rate=rate)) == ()
+
+
 # -- healthy look-alikes -----------------------------------------------------------------------------------------------
 
 

@@ -11,13 +11,13 @@ from tests.curves import (
     defaults,
     fix_ids,
     healthy,
-    line,
     look,
     noise,
     not_applicable,
     one,
     run,
     too_few,
+    turning,
 )
 
 CHECK = "underfitting"

@@ -37,7 +37,7 @@ from dataclasses import dataclass
 from diagnose.check import Check, Needs, threshold
 from diagnose.finding import Finding, Interval, Severity
 from diagnose.measures.curve import Curve, curve_of
-from diagnose.measures.learning_rate import increases
+from diagnose.measures.learning_rate import restarts
 from diagnose.remedies import data, optimizer
 from diagnose.run import Run
 
@@ -135,5 +135,8 @@ def _diverged(curve: Curve, options: Options) -> bool:
 
 
 def _just_restarted(run: Run, curve: Curve) -> bool:
-    raised = increases(run.get("learning_rate"))
+    """Whether the end still stands under a warm restart, which never lifts a loss above where it began."""
+    if curve.end > curve.start:
+        return False
+    raised = restarts(run.get("learning_rate"))
     return bool(len(raised)) and bool(raised[-1] > curve.epochs[int(0.9 * (len(curve) - 1))])

@@ -39,7 +39,7 @@ from diagnose.check import Check, Needs, threshold
 from diagnose.finding import Finding, Interval, Severity
 from diagnose.measures.curve import Curve, curve_of, median, quantile
 from diagnose.measures.learning import best_skill
-from diagnose.measures.learning_rate import changes, increases
+from diagnose.measures.learning_rate import changes, restarts
 from diagnose.remedies import data, optimizer
 from diagnose.run import Run, Series
 
@@ -148,7 +148,7 @@ def _climbed(run: Run, series: Series, curve: Curve, options: Options) -> Findin
     poor = skill is not None and skill <= options.poor
     if not large and not poor:
         return None
-    if len(increases(run.get("learning_rate"))):
+    if len(restarts(run.get("learning_rate"))) and curve.end <= curve.start:
         return None
     return _finding(
         run,

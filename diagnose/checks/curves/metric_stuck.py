@@ -51,9 +51,9 @@ class Options:
     share: float = threshold(
         0.5, unit="share", source="chosen on the tuning half of benchmarks/faults", help="share of the run"
     )
-    fall: float = threshold(0.05, unit="share", source="a fall that cannot be noise", help="fall of the loss")
+    fall: float = threshold(0.1, unit="share", source="a fall that cannot be noise", help="fall of the loss")
     ceiling: float = threshold(
-        0.97, unit="score", source="a score near 1 may stand still", help="value above which it may be frozen"
+        0.95, unit="score", source="a score near 1 may stand still", help="value above which it may be frozen"
     )
 
 

@@ -57,6 +57,8 @@ CHECK = Check(
 
 #: Fewer epochs than this that still fall steadily may yet learn; a flat loss alone says nothing before.
 _SHORT = 6
+#: The accuracy alone tells small numbers of classes only.
+_MOST_GUESSED = 10
 #: Up to this confidence it is a warning: a loss that is flat from the start may have started good.
 _DOUBTFUL = 0.7
 
@@ -76,6 +78,12 @@ class Options:
         unit="share",
         source="chosen on the tuning half of benchmarks/faults",
         help="distance of the loss from ln K",
+    )
+    above_chance: float = threshold(
+        0.15,
+        unit="share",
+        source="chosen on the tuning half of benchmarks/faults",
+        help="how far above ln K the loss may lie",
     )
     chance_margin: float = threshold(
         0.05, unit="accuracy", source="chosen on the tuning half of benchmarks/faults", help="accuracy above 1/K"
@@ -113,13 +121,15 @@ def _at_chance(
     accuracy = run.find("accuracy")
     if accuracy is None or not len(curve_of(accuracy)):
         return None
-    stated = classes_of(run.config)
-    classes = stated or classes_at_chance(curve.end, options.chance_tolerance)
-    if classes is None or abs(curve.end - math.log(classes)) > options.chance_tolerance * math.log(classes):
-        return None
     if len(curve) < _SHORT and falling_share(curve) == 1.0:  # on its way, as yet too short a one
         return None
     reached = -curve_of(accuracy).end
+    classes = classes_of(run.config) or _guessed_classes(curve.end, reached, accuracy, options)
+    if classes is None:
+        return None
+    excess = curve.end / math.log(classes) - 1
+    if not -options.chance_tolerance <= excess <= options.above_chance:
+        return None
     error = binomial_error(1 / classes, accuracy_resolution(accuracy))
     # A coarse accuracy bounds the sample from below only: the margin keeps its error from excusing everything.
     limit = 1 / classes + max(options.chance_margin, min(3 * error, 2 * options.chance_margin))
@@ -152,6 +162,15 @@ def _at_chance(
     return summary, evidence, 0.97
 
 
+def _guessed_classes(loss: float, reached: float, accuracy: Series, options: Options) -> int | None:
+    """Return K where the loss is ln K; else, where the accuracy never improved, the K whose 1/K it is."""
+    by_loss = classes_at_chance(loss, options.chance_tolerance)
+    if by_loss is not None or _improved(accuracy) or reached <= 0:
+        return by_loss
+    by_accuracy = round(1 / reached)
+    return by_accuracy if 2 <= by_accuracy <= _MOST_GUESSED else None
+
+
 def _flat(run: Run, series: Series, curve: Curve, options: Options) -> tuple[str, tuple[Evidence, ...], float] | None:
     if len(curve) < _SHORT:
         return None
@@ -160,7 +179,7 @@ def _flat(run: Run, series: Series, curve: Curve, options: Options) -> tuple[str
     size = abs(opening)
     fall = opening - curve.end
     floor = max(options.flat * size, 2 * curve.sigma)
-    if size == 0 or abs(fall) > floor:
+    if abs(fall) > floor or (size == 0 and best_skill(run) is None):  # a loss of nothing but 0 may be a filler
         return None
     if curve.start - opening > size:  # the first epoch brought it all: learned fast, or reached its floor
         return None
@@ -179,8 +198,8 @@ def _flat(run: Run, series: Series, curve: Curve, options: Options) -> tuple[str
     evidence = (
         Interval(
             label=f"fall of {series.name} over the run, relative",
-            value=100 * fall / size,
-            threshold=100 * floor / size,
+            value=100 * fall / (size or 1.0),
+            threshold=100 * floor / (size or 1.0),
             unit="%",
             series=series.name,
             start=float(curve.epochs[0]),

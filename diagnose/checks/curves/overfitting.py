@@ -76,7 +76,7 @@ class Options:
         help="rise relative to all that the curve had gained, below which `small_rise` is asked",
     )
     small_rise: float = threshold(
-        0.25,
+        0.15,
         unit="share",
         source="chosen on the tuning half of benchmarks/faults",
         help="rise asked where it is small beside the progress",

@@ -53,6 +53,12 @@ class Options:
     )
     share: float = threshold(0.5, unit="share", source="chosen on real logs", help="share of the run that is level")
     least_epochs: float = threshold(10, unit="epochs", source="chosen on real logs", help="length of the stretch")
+    wide_band: float = threshold(
+        0.05,
+        unit="share",
+        source="chosen on the tuning half of benchmarks/faults",
+        help="the same for a stretch that was left again",
+    )
     stretch: float = threshold(
         0.25,
         unit="share",
@@ -117,7 +123,7 @@ def _at_the_end(run: Run, series: Series, curve: Curve, options: Options) -> Fin
 
 def _left_again(run: Run, series: Series, curve: Curve, options: Options) -> Finding | None:
     """A long level stretch from which the loss then fell by a good part of its descent."""
-    first, last = longest_level(curve, max(options.band * curve.descent, 2 * curve.sigma))
+    first, last = longest_level(curve, max(options.wide_band * curve.descent, 4 * curve.sigma))
     length = last - first + 1
     if length < options.least_epochs or length < options.stretch * len(curve):
         return None

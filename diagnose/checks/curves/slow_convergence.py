@@ -59,13 +59,31 @@ class Options:
         help="share of the fall in the last third",
     )
     remaining: float = threshold(
-        0.4,
+        0.15,
         unit="share",
         source="chosen on the tuning half of benchmarks/faults",
         help="loss at the end over its first value",
     )
     settled: float = threshold(
-        15, unit="epochs", source="chosen on real logs", help="epochs from which it is a warning"
+        20, unit="epochs", source="chosen on real logs", help="epochs from which it is a warning"
+    )
+    steep_gain_left: float = threshold(
+        0.4,
+        unit="share",
+        source="chosen on the tuning half of benchmarks/faults",
+        help="gain left at which a shorter run is a warning too",
+    )
+    steep_late_share: float = threshold(
+        0.2,
+        unit="share",
+        source="chosen on the tuning half of benchmarks/faults",
+        help="late share at which a shorter run is a warning too",
+    )
+    short: float = threshold(
+        8, unit="epochs", source="chosen on the tuning half of benchmarks/faults", help="epochs of such a shorter run"
+    )
+    fair: float = threshold(
+        0.45, unit="skill", source="as in underfitting", help="score from which a level validation score counts"
     )
     good: float = threshold(
         0.85, unit="skill", source="chosen on the tuning half of benchmarks/faults", help="skill that is no fault"
@@ -85,7 +103,9 @@ def _levelled(run: Run, options: Options) -> bool:
     loss = run.get("val_loss")
     if loss is not None and len(curve_of(loss)) >= 2 and rose(rise_of(curve_of(loss))):
         return True
-    unseen = run.get("val_metric") or loss
+    score = run.get("val_metric")
+    # A score that stands still at a poor level has not begun to move: only a fair one has levelled off.
+    unseen = score if score is not None and is_good(run, options.fair) else loss
     return unseen is not None and len(curve_of(unseen)) >= 5 and late_share(curve_of(unseen)) < options.late_share
 
 
@@ -106,8 +126,9 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
         return
     if curve.end < options.remaining * curve.start or is_good(run, options.good) or _levelled(run, options):
         return
+    steep = left >= options.steep_gain_left and late >= options.steep_late_share and len(curve) >= options.short
     yield Finding(
-        severity=Severity.WARNING if len(curve) >= options.settled else Severity.INFO,
+        severity=Severity.WARNING if steep or len(curve) >= options.settled else Severity.INFO,
         confidence=0.75,
         summary=(
             f"{series.name} was still falling when training ended at {curve.end:.4g}; twice the {run.axis}s would gain "
