@@ -180,5 +180,8 @@ def _summary(run: Run, verdict: str, findings: Sequence[Finding], best: Best | N
     if best is not None and math.isfinite(best.value):
         reached = f" Best {best.metric} {best.value:.4g} at {run.axis} {best.epoch:g}."
     if verdict == "unknown":
-        return f"Too little in the log to judge the training ({run.epochs} {run.axis}s)." + reached
+        return (
+            f"Too little in the log to judge the training ({run.epochs} {run.axis}{'s' if run.epochs != 1 else ''})."
+            + reached
+        )
     return "No fault found." + reached

@@ -23,6 +23,8 @@ MAD_TO_SIGMA = 1.4826
 #: Smoothing window as a share of the run, and its least width in epochs (w = max(3, n / 20) held up on real logs).
 WINDOW_SHARE = 1 / 20
 LEAST_WINDOW = 3
+#: Beyond this many standard deviations their number says nothing more.
+MOST_SIGMAS = 1000.0
 #: A curve is summed up on at most this many points: enough for every trend, bounded for a million rows.
 MOST_POINTS = 4096
 
@@ -147,10 +149,10 @@ class Curve:
 
     @property
     def rise_sigmas(self) -> float:
-        """The rise in units of the noise of a smoothed value; infinite for a noiseless curve that rose."""
+        """The rise in units of the noise of a smoothed value, at most `MOST_SIGMAS` (as where there is no noise)."""
         if self.rise == 0.0:
             return 0.0
-        return self.rise / self.sigma if self.sigma > 0 else math.inf
+        return min(self.rise / self.sigma, MOST_SIGMAS) if self.sigma > 0 else MOST_SIGMAS
 
     @cached_property
     def opening(self) -> float:

@@ -22,7 +22,7 @@ _COLOURS = {
     "info": "36",
     "healthy": "1;32",
     "unknown": "1;35",
-    "train": "34",
+    "train": "94",  # the plain blue is hardly readable on black
     "validation": "33",
     "test": "35",
     "bold": "1",

@@ -77,7 +77,9 @@ def test_the_unit_of_the_loss_does_not_matter(scale):
     assert ours.evidence[0].value == pytest.approx(theirs.evidence[0].value)
 
 
-@pytest.mark.xfail(strict=True, reason="the roughness overflows: 'jumps by about inf % of its level'; others stop at 1e6")
+@pytest.mark.xfail(
+    strict=True, reason="the roughness overflows: 'jumps by about inf % of its level'; others stop at 1e6"
+)
 def test_a_jump_beyond_all_measure_is_still_a_number():
     values = np.array([1e-300, 0, 0, 0, 1e-300, 1e-300, 1e-300, 0, 1e300])
     assert all(np.isfinite(e.value) for f in look(CHECK, run(val_loss=values)) for e in f.evidence)

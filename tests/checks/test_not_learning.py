@@ -60,8 +60,20 @@ def test_chance_is_ln_k(classes):
 
 @pytest.mark.parametrize(("factor", "fires"), [(UNDER, True), (OVER, False)])
 def test_how_near_the_loss_must_be_to_ln_k(factor, fires):
-    loss = math.log(10) * (1 + factor * OPTIONS.chance_tolerance)
-    assert bool(look(CHECK, guessing(loss=loss, config=TEN))) == fires
+    """A model that is sure of its guesses lies above ln K; hardly any lies below."""
+    below, above = (
+        math.log(10) * (1 - factor * OPTIONS.chance_tolerance),
+        math.log(10) * (1 + factor * OPTIONS.above_chance),
+    )
+    assert bool(look(CHECK, guessing(loss=below, config=TEN))) == fires
+    assert bool(look(CHECK, guessing(loss=above, config=TEN))) == fires
+
+
+@pytest.mark.xfail(strict=True, reason="the evidence shows chance_tolerance where above_chance decided")
+def test_above_ln_k_the_evidence_names_the_threshold_that_decided():
+    loss = math.log(10) * (1 + UNDER * OPTIONS.above_chance)
+    distance, _ = one(CHECK, guessing(loss=loss, config=TEN)).evidence
+    assert distance.value <= distance.threshold
 
 
 def test_an_accuracy_above_guessing_is_learning():

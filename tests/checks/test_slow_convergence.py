@@ -46,7 +46,10 @@ def test_a_run_that_was_cut_off():
 
 @pytest.mark.parametrize(("factor", "fires"), [(UNDER, False), (OVER, True)])
 def test_what_must_remain_of_the_loss(factor, fires):
-    assert bool(look(CHECK, run(loss=unfinished(factor * OPTIONS.remaining)))) == fires
+    """The level at the end is a median: the last epochs stand still."""
+    end = factor * OPTIONS.remaining
+    values = path(200, (0, 1.0), (0.92, end), (1, end)) + noise(200, 1e-5)
+    assert bool(look(CHECK, run(loss=values), gain_left=0.0)) == fires
 
 
 def test_what_longer_training_must_gain():
@@ -67,8 +70,20 @@ def test_what_the_last_third_must_have_brought(factor, fires):
 
 def test_a_short_run_is_always_still_falling():
     settled = int(OPTIONS.settled)
-    assert one(CHECK, run(loss=unfinished(n=settled - 1))).severity == Severity.INFO
-    assert one(CHECK, run(loss=unfinished(n=settled))).severity == Severity.WARNING
+    for n, severity in ((settled - 1, Severity.INFO), (settled, Severity.WARNING)):
+        assert one(CHECK, run(loss=unfinished(n=n)), steep_gain_left=1e9).severity == severity
+
+
+def test_a_shorter_run_counts_where_it_falls_steeply():
+    short = int(OPTIONS.short)
+    for n, severity in ((short - 1, Severity.INFO), (short, Severity.WARNING)):
+        finding = one(CHECK, run(loss=unfinished(n=n)), steep_gain_left=OPTIONS.gain_left, gain_left=0.0)
+        assert finding.severity == severity
+
+
+def test_a_validation_loss_that_has_levelled_off_would_not_gain_by_it():
+    assert look(CHECK, run(loss=unfinished(), val_loss=decay(60, 1.0, 0.9, tau=4) + noise(60, 1e-4))) == ()
+    assert look(CHECK, run(loss=unfinished(), val_loss=unfinished(0.75)))
 
 
 @pytest.mark.parametrize(("factor", "fires"), [(UNDER, True), (OVER, False)])

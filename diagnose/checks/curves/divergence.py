@@ -101,7 +101,7 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
         evidence=(
             Interval(
                 label=f"rise of {series.name} from its minimum, in units of its noise",
-                value=min(curve.rise_sigmas, 1e6),
+                value=curve.rise_sigmas,
                 threshold=options.sigmas,
                 unit="σ",
                 series=series.name,

@@ -158,7 +158,7 @@ def _climbed(run: Run, series: Series, curve: Curve, options: Options) -> Findin
         Severity.WARNING,
         0.75,
         "rise of the loss from its minimum, in units of its noise",
-        min(curve.rise_sigmas, 1e6),
+        curve.rise_sigmas,
         options.climb_sigmas,
         "σ",
     )

@@ -148,7 +148,7 @@ def _finding(run: Run, validation: Series, curve: Curve, rise: Rise, train: Seri
             ),
             Interval(
                 label="the same in units of the run's own noise",
-                value=min(rise.sigmas, 1e6),
+                value=rise.sigmas,
                 threshold=options.sigmas,
                 unit="σ",
                 series=validation.name,

@@ -23,6 +23,7 @@ Zhang et al., AutoTrainer (ICSE 2021) judges after 30 % of the epochs at the ear
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -63,5 +64,5 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
                 right=options.least_epochs,
             ),
         ),
-        fixes=(training.train_longer(run),),
+        fixes=(training.train_longer(run, factor=max(2.0, math.ceil(3 * options.least_epochs / max(points, 1)))),),
     )
