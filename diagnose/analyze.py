@@ -134,7 +134,7 @@ def _link(findings: Iterable[Finding], checks: Sequence[LoadedCheck]) -> list[Fi
         ]
         # A cause that another cause of the same finding explains is a link of the chain, not its start:
         # it stays named, behind the start.
-        causes.sort(key=lambda c: (any(c in explains.get(other, ()) for other in causes), c))
+        causes = sorted(causes, key=lambda c: (any(c in explains.get(other, ()) for other in causes), c))
         linked.append(dataclasses.replace(finding, caused_by=tuple(causes)))
     linked.sort(key=lambda f: (bool(f.caused_by) and f.severity != Severity.INFO, -f.severity.rank, -f.confidence))
     return sorted(linked, key=lambda f: f.severity == Severity.INFO)

@@ -25,7 +25,7 @@ class Data:
 class Net:
     """A network in the words that the causes change."""
 
-    family: str = "dense"  # dense, image, mask, recurrent, signal, heads
+    family: str = "dense"  # dense, image, mask, recurrent, signal, heads, or one of `bodies.py`
     widths: tuple[int, ...] = (32,)
     activation: str = "relu"
     units: int = 1
@@ -44,6 +44,11 @@ class Net:
     cell_activation: str = "tanh"
     vocabulary: int = 0  # above 0: the inputs are tokens and an embedding comes first
     trainable: bool = True
+    frozen: bool = False  # everything but the output layer
+    l1: float = 0.0
+    max_norm: float = 0.0
+    dropout_kind: str = "plain"  # plain, alpha, gaussian, spatial, always (in validation, too)
+    survival: float = 1.0  # of a residual block, while training
 
 
 Edit = Callable[[Data, np.random.Generator], Data]
@@ -70,6 +75,9 @@ class Setup:
     pretrained: int = 0  # epochs trained on other data of the task before the recording starts
     validated: bool = True
     validation_every: int = 1
+    validation_sample: int = 0  # above 0: so many validation rows, drawn anew each epoch
+    step_schedule: tuple[str, dict[str, Any]] | None = None  # a Keras schedule over steps, inside the optimizer
+    heavy_rows: tuple[float, float] | None = None  # (share, weight): sample weights; (0, w): uniform in 1/w..w
 
 
 def change(setup: Setup, net: dict[str, Any] | None = None, **fields: Any) -> Setup:

@@ -243,3 +243,181 @@ def leaked_everywhere(strength: float = 4.0) -> Edit:
         return Data(with_column(data.train), with_column(data.validation), with_column(data.holdout))
 
     return edit
+
+
+def duplicated(originals: int, times: int, jitter: float = 0.0) -> Edit:
+    """A few rows many times over, exactly or nearly: more rows, not more to learn from."""
+
+    def edit(data: Data, rng: np.random.Generator) -> Data:
+        x, y = take(data.train, np.tile(np.arange(originals), times))
+        x = x + jitter * data.train[0].std() * rng.normal(size=x.shape)
+        return replace(data, train=(x.astype("float32"), y))
+
+    return edit
+
+
+def row_numbers(rows: int) -> Edit:
+    """So many training rows, each with a column of its own; rows elsewhere carry another row's number."""
+
+    def edit(data: Data, rng: np.random.Generator) -> Data:
+        def numbered(arrays: Arrays, known: bool) -> Arrays:
+            x, y = arrays
+            number = np.arange(len(x)) if known else rng.integers(0, rows, len(x))
+            return np.concatenate([x, np.eye(rows)[number]], 1).astype("float32"), y
+
+        return Data(
+            numbered(take(data.train, slice(rows)), True),
+            numbered(data.validation, False),
+            numbered(data.holdout, False),
+        )
+
+    return edit
+
+
+def products(degree: int = 3) -> Edit:
+    """All products of up to so many features, scaled by the training rows."""
+
+    def edit(data: Data, rng: np.random.Generator) -> Data:
+        del rng
+        from itertools import combinations_with_replacement as choose
+
+        def made(x: np.ndarray) -> np.ndarray:
+            columns = range(x.shape[1])
+            return np.stack([x[:, c].prod(1) for d in range(1, degree + 1) for c in map(list, choose(columns, d))], 1)
+
+        train = made(data.train[0])
+        mean, std = train.mean(0), train.std(0) + 1e-6
+        return _each(data, lambda x: ((made(x) - mean) / std).astype("float32"))
+
+    return edit
+
+
+def columns_swapped() -> Edit:
+    """The validation table has its columns in another order."""
+
+    def edit(data: Data, rng: np.random.Generator) -> Data:
+        x, y = data.validation
+        return replace(data, validation=(np.take(x, rng.permutation(x.shape[-1]), -1), y))
+
+    return edit
+
+
+def inverted_validation() -> Edit:
+    """Black for white in the validation images."""
+
+    def edit(data: Data, rng: np.random.Generator) -> Data:
+        del rng
+        x, y = data.validation
+        return replace(data, validation=((data.train[0].max() * 0.8 - x).astype("float32"), y))
+
+    return edit
+
+
+def other_class_order() -> Edit:
+    """The validation set numbers its classes in another order."""
+
+    def edit(data: Data, rng: np.random.Generator) -> Data:
+        del rng
+        x, y = data.validation
+        return replace(data, validation=(x, (y + 1) % (int(y.max()) + 1)))
+
+    return edit
+
+
+def split_by(feature: int, share: float = 0.6) -> Edit:
+    """Trained on low values of a feature, validated on high ones: a split by time."""
+
+    def edit(data: Data, rng: np.random.Generator) -> Data:
+        del rng
+        limit = np.quantile(data.train[0][:, feature], share)
+        below, above = data.train[0][:, feature] <= limit, data.validation[0][:, feature] > limit
+        return Data(take(data.train, below), take(data.validation, above), data.holdout)
+
+    return edit
+
+
+def target_encoded(group: int = 2) -> Edit:
+    """A category of many values encoded by the mean target of its training rows, themselves included."""
+
+    def edit(data: Data, rng: np.random.Generator) -> Data:
+        x, y = data.train
+        y0 = y.reshape(len(y), -1)[:, 0].astype("float32")
+        category = rng.permutation(len(x)) // group
+        means = np.bincount(category, y0) / np.bincount(category)
+        mean, std = means.mean(), means.std() + 1e-9
+
+        def encoded(part: np.ndarray, values: np.ndarray) -> np.ndarray:
+            return np.concatenate([part, ((values - mean) / std)[:, None]], 1).astype("float32")
+
+        return Data(
+            (encoded(x, means[category]), y),
+            (encoded(data.validation[0], rng.choice(means, len(data.validation[0]))), data.validation[1]),
+            (encoded(data.holdout[0], rng.choice(means, len(data.holdout[0]))), data.holdout[1]),
+        )
+
+    return edit
+
+
+def one_row_off() -> Edit:
+    """Targets joined with the row after theirs, in training and validation."""
+
+    def edit(data: Data, rng: np.random.Generator) -> Data:
+        del rng
+        (x, y), (held, wanted) = data.train, data.validation
+        return replace(data, train=(x, np.roll(y, 1, 0)), validation=(held, np.roll(wanted, 1, 0)))
+
+    return edit
+
+
+def salted_tokens() -> Edit:
+    """Tokens hashed with a salt of its own for every row."""
+
+    def edit(data: Data, rng: np.random.Generator) -> Data:
+        def salted(x: np.ndarray) -> np.ndarray:
+            return np.stack([rng.permutation(int(data.train[0].max()) + 1)[row.astype(int)] for row in x])
+
+        return _each(data, lambda x: salted(x).astype("float32"))
+
+    return edit
+
+
+def first_features(number: int) -> Edit:
+    """All columns but the first few are lost (set to zero)."""
+
+    def edit(data: Data, rng: np.random.Generator) -> Data:
+        del rng
+        return _each(data, lambda x: np.where(np.arange(x.shape[-1]) < number, x, 0).astype("float32"))
+
+    return edit
+
+
+def averaged() -> Edit:
+    """Every image or signal reduced to its mean before the network sees it."""
+
+    def edit(data: Data, rng: np.random.Generator) -> Data:
+        del rng
+        return _each(data, lambda x: (x * 0 + x.mean(tuple(range(1, x.ndim)), keepdims=True)).astype("float32"))
+
+    return edit
+
+
+def one_bit() -> Edit:
+    """Inputs above zero are one, all others zero."""
+
+    def edit(data: Data, rng: np.random.Generator) -> Data:
+        del rng
+        return _each(data, lambda x: (x > 0).astype("float32"))
+
+    return edit
+
+
+def missing_targets(rows: int) -> Edit:
+    """Targets that are NaN in some training rows."""
+
+    def edit(data: Data, rng: np.random.Generator) -> Data:
+        x, y = data.train
+        y = y.astype("float32")
+        y[rng.choice(len(y), rows, replace=False)] = np.nan
+        return replace(data, train=(x, y))
+
+    return edit

@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.faults.configuration import Cause, Task
 
-SIGNED = {"gaussian_nll", "poisson", "climbing"}
+SIGNED = {"gaussian_nll", "poisson", "climbing", "lifetime_nll", "cosine_similarity", "poisson_unguarded"}
 """Losses that may be negative without anything being wrong."""
 ACCURACIES = ("accuracy", "binary_accuracy", "kind_accuracy")
 

@@ -59,6 +59,55 @@ def climbing(y: Any, p: Any) -> Any:
     return ops.mean(y * p, axis=-1)
 
 
+def pinball(y: Any, p: Any) -> Any:
+    """Whose minimum is the upper quartile."""
+    rest = ops.cast(y, "float32") - p
+    return ops.mean(ops.maximum(0.75 * rest, -0.25 * rest), axis=-1)
+
+
+def lifetime_nll(y: Any, p: Any) -> Any:
+    """Negative log likelihood of an exponential distribution with mean p: negative where means are small."""
+    return ops.mean(ops.log(p + 1e-6) + ops.cast(y, "float32") / (p + 1e-6), axis=-1)
+
+
+def focal(y: Any, p: Any) -> Any:
+    return keras.losses.binary_focal_crossentropy(ops.cast(y, "float32"), p)
+
+
+def distance(y: Any, p: Any) -> Any:
+    """The root of a mean square: its gradient at no error at all is 0/0."""
+    return ops.sqrt(ops.mean(ops.square(ops.cast(y, "float32") - p), axis=-1))
+
+
+def relative_error(y: Any, p: Any) -> Any:
+    """The share by which it is off; a target of zero divides by zero."""
+    y = ops.cast(y, "float32")
+    return ops.mean(ops.abs(y - p) / y, axis=-1)
+
+
+def half_precision_mse(y: Any, p: Any) -> Any:
+    """Squares in half precision: infinite from 65,520 on."""
+    rest = ops.cast(ops.cast(y, "float32") - p, "float16")
+    return ops.cast(ops.mean(rest * rest, axis=-1), "float32")
+
+
+def poisson_unguarded(y: Any, p: Any) -> Any:
+    """The logarithm of a rate that nothing keeps above zero."""
+    return ops.mean(p - ops.cast(y, "float32") * ops.log(p), axis=-1)
+
+
+def every_pair(y: Any, p: Any) -> Any:
+    """(n,) against (n, 1): broadcasting compares every target with every prediction."""
+    y = ops.cast(y, "float32")
+    return ops.mean(ops.square(p[:, None, :] - y[None, :, :]), axis=(1, 2))
+
+
+def unnormalized_likelihood(y: Any, p: Any) -> Any:
+    """Minus the log of the class's output, which no softmax keeps from growing."""
+    hot = ops.one_hot(ops.cast(ops.reshape(y, (-1,)), "int32"), p.shape[-1])
+    return -ops.log(ops.sum(hot * p, axis=-1) + 1e-7)
+
+
 CUSTOM = {
     f.__name__: f
     for f in (
@@ -70,6 +119,15 @@ CUSTOM = {
         smoothed,
         dense_crossentropy,
         climbing,
+        pinball,
+        lifetime_nll,
+        focal,
+        distance,
+        relative_error,
+        half_precision_mse,
+        poisson_unguarded,
+        every_pair,
+        unnormalized_likelihood,
     )
 }
 

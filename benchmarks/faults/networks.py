@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import layers
 
+from benchmarks.faults.blocks import dense, drop, finish, initializer
+from benchmarks.faults.bodies import BODIES
 from benchmarks.faults.configuration import Net
 
 
@@ -14,7 +16,10 @@ def build(net: Net, shape: tuple[int, ...]) -> keras.Model:
     """The network for inputs of the given shape, without the batch axis."""
     inputs = keras.Input(shape)
     x = layers.GaussianNoise(net.input_noise)(inputs) if net.input_noise else inputs
-    x = _BODIES[net.family](net, x)
+    x = (_BODIES | BODIES)[net.family](net, x)
+    if net.frozen:
+        model = keras.Model(inputs, x)
+        model.trainable = False
     if net.family == "heads":
         outputs = {
             "kind": layers.Dense(net.units, "softmax", name="kind")(x),
@@ -23,45 +28,19 @@ def build(net: Net, shape: tuple[int, ...]) -> keras.Model:
     elif net.family == "mask":
         outputs = layers.Conv2D(net.units, 1, activation=net.output_activation)(x)
     else:
-        outputs = _dense(net, net.units, output=True)(x)
+        outputs = dense(net, net.units, output=True)(x)
     if net.output_scale:
         scale, offset = net.output_scale
         outputs = layers.Rescaling(scale, offset)(outputs)
     model = keras.Model(inputs, outputs)
-    model.trainable = net.trainable
+    if not net.trainable:
+        model.trainable = False
     return model
-
-
-def _initializer(spec: Any) -> Any:
-    if isinstance(spec, str):
-        return spec
-    name, arguments = spec
-    return getattr(keras.initializers, name)(**arguments)
-
-
-def _dense(net: Net, units: int, output: bool = False) -> layers.Layer:
-    return layers.Dense(
-        units,
-        activation=net.output_activation if output else None,
-        kernel_initializer=_initializer(net.output_kernel if output else net.kernel),
-        bias_initializer="zeros" if output else _initializer(net.bias),
-        kernel_regularizer=keras.regularizers.L2(net.l2) if net.l2 else None,
-    )
-
-
-def _finish(net: Net, x: Any) -> Any:
-    """What follows a layer's weights: normalization, activation, dropout."""
-    if net.batch_norm:
-        x = layers.BatchNormalization(momentum=net.batch_norm_momentum)(x)
-    if net.layer_norm:
-        x = layers.LayerNormalization()(x)
-    x = layers.Activation(net.activation)(x)
-    return layers.Dropout(net.dropout)(x) if net.dropout else x
 
 
 def _dense_body(net: Net, x: Any) -> Any:
     for width in net.widths:
-        x = _finish(net, _dense(net, width)(x))
+        x = finish(net, dense(net, width)(x))
     return x
 
 
@@ -71,20 +50,20 @@ def _image_body(net: Net, x: Any) -> Any:
             width,
             3,
             padding="same",
-            kernel_initializer=_initializer(net.kernel),
-            bias_initializer=_initializer(net.bias),
+            kernel_initializer=initializer(net.kernel),
+            bias_initializer=initializer(net.bias),
         )
-        x = layers.MaxPooling2D()(_finish(net, conv(x)))
+        x = layers.MaxPooling2D()(finish(net, conv(x)))
     return layers.Flatten()(x)
 
 
 def _mask_body(net: Net, x: Any) -> Any:
     """A U-Net with one level."""
     outer, inner = net.widths
-    kernel = _initializer(net.kernel)
+    kernel = initializer(net.kernel)
 
     def conv(width: int, y: Any) -> Any:
-        return _finish(net, layers.Conv2D(width, 3, padding="same", kernel_initializer=kernel)(y))
+        return finish(net, layers.Conv2D(width, 3, padding="same", kernel_initializer=kernel)(y))
 
     left = conv(outer, x)
     bottom = conv(inner, layers.MaxPooling2D()(left))
@@ -101,10 +80,10 @@ def _recurrent_body(net: Net, x: Any) -> Any:
             width,
             activation=net.cell_activation,
             return_sequences=not last,
-            kernel_initializer=_initializer(net.kernel),
+            kernel_initializer=initializer(net.kernel),
         )(x)
         if net.dropout:
-            x = layers.Dropout(net.dropout)(x)
+            x = drop(net, x)
     return x
 
 
@@ -114,10 +93,10 @@ def _signal_body(net: Net, x: Any) -> Any:
             width,
             5,
             padding="same",
-            kernel_initializer=_initializer(net.kernel),
-            bias_initializer=_initializer(net.bias),
+            kernel_initializer=initializer(net.kernel),
+            bias_initializer=initializer(net.bias),
         )
-        x = layers.MaxPooling1D()(_finish(net, conv(x)))
+        x = layers.MaxPooling1D()(finish(net, conv(x)))
     return layers.GlobalMaxPooling1D()(x)
 
 

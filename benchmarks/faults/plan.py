@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from benchmarks.faults.causes import CAUSES
+from benchmarks.faults.causes import CAUSES, HELD_OUT
 from benchmarks.faults.configuration import Cause, Task
 from benchmarks.faults.tasks import TASKS
 
@@ -50,11 +50,6 @@ def _pairs(cause: Cause) -> list[tuple[str, int]]:
 
 
 def halves() -> dict[str, str]:
-    """Cause -> `tune` or `test`: the causes of a family (first expected symptom) alternate in the order listed."""
-    seen: dict[str, int] = defaultdict(int)
-    half = {}
-    for cause in CAUSES:
-        family = cause.expects[0] if cause.expects else "healthy"
-        half[cause.name] = ("tune", "test")[seen[family] % 2]
-        seen[family] += 1
-    return half
+    """Cause -> `tune` or `test`: the causes that were written after the rules were frozen are the test half."""
+    held_out = {cause.name for cause in HELD_OUT}
+    return {cause.name: "test" if cause.name in held_out else "tune" for cause in CAUSES}

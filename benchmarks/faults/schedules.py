@@ -43,7 +43,60 @@ def exponential(epochs: int, rate: float = 0.95) -> Rate:
     return lambda epoch: rate**epoch
 
 
-SCHEDULES = {f.__name__: f for f in (step_drops, cosine, cosine_restarts, warm_up, triangular, exponential)}
+def one_cycle(epochs: int, peak: float = 0.3) -> Rate:
+    """Up to the full rate and down to nearly nothing, both along a cosine."""
+    top = max(1, round(peak * epochs))
+    fall = cosine(epochs - top, 0.002)
+    return lambda epoch: 0.05 + 0.95 * 0.5 * (1 - math.cos(math.pi * epoch / top)) if epoch < top else fall(epoch - top)
+
+
+def then_constant(epochs: int, share: float = 0.5, low: float = 0.1) -> Rate:
+    """A cosine down to a tenth, and there it stays: the tail over which weights are averaged."""
+    fall = cosine(max(2, round(share * epochs)), low)
+    return lambda epoch: fall(min(epoch, max(1, round(share * epochs) - 1)))
+
+
+def slow_warm_up(epochs: int, times: float = 60.0) -> Rate:
+    """A warm-up planned for many times the epochs: it never gets there."""
+    return lambda epoch: (epoch + 1) / (times * epochs)
+
+
+def late_start(epochs: int, share: float = 0.45) -> Rate:
+    return lambda epoch: 1e-4 if epoch < share * epochs else 1.0
+
+
+def late_jump(epochs: int, share: float = 0.65, factor: float = 100.0) -> Rate:
+    return lambda epoch: 1.0 if epoch < share * epochs else factor
+
+
+def saw(epochs: int, every: int = 5, fall: float = 0.25) -> Rate:
+    """Set back to its start again and again, where a decay was meant."""
+    del epochs
+    return lambda epoch: fall ** (epoch % every)
+
+
+def growing(epochs: int, power: float = 2.0) -> Rate:
+    """A decay that multiplies where it should divide."""
+    del epochs
+    return lambda epoch: float((epoch + 1) ** power)
+
+
+RATES = (
+    step_drops,
+    cosine,
+    cosine_restarts,
+    warm_up,
+    triangular,
+    exponential,
+    one_cycle,
+    then_constant,
+    slow_warm_up,
+    late_start,
+    late_jump,
+    saw,
+    growing,
+)
+SCHEDULES = {f.__name__: f for f in RATES}
 
 
 class StopOnUptick(keras.callbacks.Callback):
@@ -77,9 +130,59 @@ class Jolt(keras.callbacks.Callback):
             weight.assign(value + self.scale * value.std() * rng.normal(size=value.shape))
 
 
+class Forget(keras.callbacks.Callback):
+    """Training resumed from saved weights alone: the optimizer's memory starts again from nothing."""
+
+    def __init__(self, epoch: int):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+        if epoch == self.epoch:
+            for variable in self.model.optimizer.variables:
+                if "learning_rate" not in variable.path:
+                    variable.assign(np.zeros(variable.shape, variable.dtype))
+
+
+class Unfreeze(keras.callbacks.Callback):
+    """Only the last layer learns at first; one more joins at each of the given epochs, or all at the first."""
+
+    def __init__(self, epochs: tuple[int, ...], everything: bool = False):
+        super().__init__()
+        self.epochs, self.everything = epochs, everything
+
+    def _weighted(self) -> list[Any]:
+        return [layer for layer in self.model.layers if layer.trainable_weights or layer.non_trainable_weights]
+
+    def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
+        self.model.optimizer.build(self.model.trainable_variables)
+        for layer in self._weighted()[:-1]:
+            layer.trainable = False
+        self.model.make_train_function(force=True)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+        if epoch not in self.epochs:
+            return
+        frozen = [layer for layer in self._weighted() if not layer.trainable]
+        for layer in frozen if self.everything else frozen[-1:]:
+            layer.trainable = True
+        self.model.make_train_function(force=True)
+
+
+class LogRate(keras.callbacks.Callback):
+    """Logs the rate of a schedule over steps, as LearningRateScheduler does for one over epochs."""
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+        if logs is not None:
+            logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+
+
 CALLBACKS: dict[str, Callable[..., keras.callbacks.Callback]] = {
     "early_stopping": keras.callbacks.EarlyStopping,
     "reduce_on_plateau": keras.callbacks.ReduceLROnPlateau,
     "stop_on_uptick": StopOnUptick,
     "jolt": Jolt,
+    "forget": Forget,
+    "unfreeze": Unfreeze,
+    "log_rate": LogRate,
 }

@@ -59,4 +59,6 @@ def constant_loss(kind: str, loss: Any, y: Any, p: Any) -> float:
         row = y.mean(0)
     if kind != "density" and loss == "mae":
         row = np.median(y, 0)
+    if loss == "pinball":
+        row = np.quantile(y, 0.75, axis=0)
     return mean_loss(loss, y, np.broadcast_to(row, p.shape).astype("float32"))

@@ -67,11 +67,15 @@ def prepare(task: Task, setup: Setup, seed: int) -> Data:
 
 def compiled(setup: Setup, data: Data) -> keras.Model:
     model = build(setup.net, data.train[0].shape[1:])
+    rate: Any = setup.learning_rate
+    if setup.step_schedule:
+        name, arguments = setup.step_schedule
+        rate = keras.optimizers.schedules.serialize(getattr(keras.optimizers.schedules, name)(rate, **arguments))
     model.compile(
         optimizer=keras.optimizers.get(
             {
                 "class_name": setup.optimizer,
-                "config": {"learning_rate": setup.learning_rate, **setup.optimizer_arguments},
+                "config": {"learning_rate": rate, **setup.optimizer_arguments},
             }
         ),
         loss=resolve(setup.loss),
@@ -94,7 +98,7 @@ def pretrain(model: keras.Model, task: Task, setup: Setup, seed: int) -> None:
 def fit(model: keras.Model, setup: Setup, data: Data, epochs: int, callbacks: list[Any]) -> None:
     x, y = data.train
     validation = data.validation
-    rows = tf.data.Dataset.from_tensor_slices((x, y))
+    rows = tf.data.Dataset.from_tensor_slices((x, y, _weights(setup, x)) if setup.heavy_rows else (x, y))
     if setup.mixup:
         classes = model.output_shape[-1]
         rows = tf.data.Dataset.from_tensor_slices((x.astype("float32"), _hot(y, classes)))
@@ -104,11 +108,23 @@ def fit(model: keras.Model, setup: Setup, data: Data, epochs: int, callbacks: li
     rows = rows.batch(setup.batch)
     arguments: dict[str, Any] = {"x": _light(rows.map(_blend) if setup.mixup else rows), "shuffle": False}
     if setup.validated and callbacks:
+        held = tf.data.Dataset.from_tensors(validation)
+        if setup.validation_sample:
+            held = tf.data.Dataset.from_tensor_slices(validation).shuffle(len(validation[0]))
+            held = held.take(setup.validation_sample).batch(setup.validation_sample)
         arguments |= {
-            "validation_data": _light(tf.data.Dataset.from_tensors(validation)),
+            "validation_data": _light(held),
             "validation_freq": setup.validation_every,
         }
     model.fit(**arguments, epochs=epochs, class_weight=setup.class_weight, callbacks=callbacks, verbose=0)
+
+
+def _weights(setup: Setup, x: np.ndarray) -> np.ndarray:
+    rng = np.random.default_rng(len(x))
+    share, weight = setup.heavy_rows or (0.0, 1.0)
+    if share:
+        return np.where(rng.random(len(x)) < share, weight, 1.0).astype("float32")
+    return (weight ** rng.uniform(-1, 1, len(x))).astype("float32")
 
 
 def _light(rows: tf.data.Dataset) -> tf.data.Dataset:
@@ -157,7 +173,7 @@ def afterwards(cause: Cause, setup: Setup, data: Data, model: keras.Model, probe
         return {"kind": "continued", "epochs": min(setup.epochs, 60), **probe.measure()}
     if wanted & {"learning-rate-too-high", "oscillating-loss"}:
         keras.utils.set_random_seed(99)
-        model.optimizer.learning_rate.assign(float(model.optimizer.learning_rate) / 30)
+        model.optimizer.learning_rate = float(model.optimizer.learning_rate) / 30
         fit(model, setup, data, COOLED, [])
         return {"kind": "cooled", "epochs": COOLED, **probe.measure()}
     return {}

@@ -23,6 +23,8 @@ MAD_TO_SIGMA = 1.4826
 #: Smoothing window as a share of the run, and its least width in epochs (w = max(3, n / 20) held up on real logs).
 WINDOW_SHARE = 1 / 20
 LEAST_WINDOW = 3
+#: Fewer moves than this do not tell the step that a curve is rounded to.
+_LEAST_STEPS = 3
 #: Beyond this many standard deviations their number says nothing more.
 MOST_SIGMAS = 1000.0
 #: A curve is summed up on at most this many points: enough for every trend, bounded for a million rows.
@@ -66,8 +68,10 @@ def point_noise(values: FloatArray) -> float:
     noise = MAD_TO_SIGMA * median(np.abs(np.diff(values, n=2))) / math.sqrt(6)
     if noise == 0.0:
         moves = np.abs(np.diff(values))
-        moves = moves[moves > 0]
-        return float(moves.min()) / math.sqrt(12) if len(moves) else 0.0
+        moving = moves[moves > 0]
+        # A few jumps of a constant curve are events, and a curve that never stands still has no steps.
+        in_steps = _LEAST_STEPS <= len(moving) < len(moves)
+        return float(moving.min()) / math.sqrt(12) if in_steps else 0.0
     return noise
 
 
@@ -131,11 +135,15 @@ class Curve:
         """The smoothed minimum."""
         return float(self.smooth[self.best_at])
 
+    @property
+    def last(self) -> int:
+        """How many points the level at the end is taken from: the last tenth, at least 3, at most a quarter."""
+        return max(1, min(len(self) // 4, max(3, len(self) // 10)))
+
     @cached_property
     def end(self) -> float:
-        """The level at the end: the median of the last tenth (at least 3, at most a quarter of the points)."""
-        n = len(self)
-        return median(self.values[-max(1, min(n // 4, max(3, n // 10))) :])
+        """The level at the end: the median of the `last` points."""
+        return median(self.values[-self.last :])
 
     @property
     def start(self) -> float:
@@ -144,7 +152,9 @@ class Curve:
 
     @property
     def rise(self) -> float:
-        """How far the end lies above the smoothed minimum."""
+        """How far the end lies above the smoothed minimum; 0 where the minimum is among the last points itself."""
+        if self.best_at >= len(self) - self.last:
+            return 0.0
         return max(0.0, self.end - self.best)
 
     @property
@@ -209,20 +219,11 @@ def curve_of(series: Series) -> Curve:
 
 
 def _thin(epochs: FloatArray, values: FloatArray, noise: float) -> tuple[FloatArray, FloatArray, float]:
-    """Return block means, and what the noise of a point becomes by averaging."""
+    """Return block means, the epoch at which each block ends, and what the noise of a point becomes by averaging."""
     block = math.ceil(len(values) / MOST_POINTS)
-    whole = len(values) // block * block
-    means = values[:whole].reshape(-1, block).mean(axis=1)
-    return epochs[:whole].reshape(-1, block)[:, -1], means, noise / math.sqrt(block)
-
-
-def residual_spread(curve: Curve) -> float:
-    """Return the robust spread of the values around the smoothed curve, freed of the smoothing's shrinkage."""
-    if len(curve) < 4:
-        return 0.0
-    residual = curve.values - curve.smooth
-    shrink = math.sqrt(max(1e-9, 1 - 1 / curve.window))
-    return MAD_TO_SIGMA * median(np.abs(residual - median(residual))) / shrink
+    starts = np.arange(0, len(values), block)
+    ends = np.minimum(starts + block, len(values))
+    return epochs[ends - 1], np.add.reduceat(values, starts) / (ends - starts), noise / math.sqrt(block)
 
 
 def falling_share(curve: Curve) -> float:

@@ -23,6 +23,9 @@ BOUNDED = JUDGED | {
     "f1", "precision", "recall", "dice", "iou", "map", "map50", "map50_95", "top1_accuracy", "mcc", "kappa",
 }  # fmt: skip
 
+#: What counts as good in a bounded score whose chance level is not known (mAP, dice, IoU).
+GOOD_SCORE = 0.7
+
 _EXPONENTS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 
 
@@ -69,12 +72,15 @@ def best_skill(run: Run) -> float | None:
 
 
 def is_good(run: Run, limit: float) -> bool:
-    """Whether the run ends at a score that is good by itself: a skill, or another bounded score, of `limit` or more."""
+    """Whether the run ends at a score that is good by itself.
+
+    That is a skill of `limit` or more, or another bounded score of `GOOD_SCORE` or more.
+    """
     value = best_skill(run)
     if value is not None:
         return value >= limit
     scores = [s for role in ("metric", "val_metric") if (s := run.get(role)) is not None and s.quantity in BOUNDED]
-    return any(-curve_of(s).end >= limit for s in scores if len(curve_of(s)))
+    return any(-curve_of(s).end >= GOOD_SCORE for s in scores if len(curve_of(s)))
 
 
 def explained(curve: Curve) -> float:

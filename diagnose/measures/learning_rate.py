@@ -10,10 +10,10 @@ from diagnose.run import FloatArray, Series
 STEP_FACTOR = 1.5
 
 
-def changes(rate: Series | None, factor: float = STEP_FACTOR) -> FloatArray:
-    """Return the epochs at which the rate was stepped up or down by more than `factor`."""
+def cuts(rate: Series | None, factor: float = 2.0) -> FloatArray:
+    """Return the epochs at which the rate was cut to 1 / `factor` of what it was, or less."""
     ratio, epochs = _ratios(rate)
-    return epochs[(ratio > factor) | (ratio < 1 / factor)]
+    return epochs[ratio <= 1 / factor]
 
 
 def increases(rate: Series | None, factor: float = 1.2) -> FloatArray:
@@ -35,7 +35,10 @@ def decayed_at(rate: Series | None, share: float = 0.1) -> float | None:
     """Return the epoch from which the rate stays below `share` of its largest value; None where it does not."""
     if rate is None or len(rate) < 2:
         return None
-    small = rate.values < share * float(np.nanmax(rate.values))
+    known = rate.values[np.isfinite(rate.values)]
+    if not len(known) or known.max() <= 0:
+        return None
+    small = rate.values < share * float(known.max())
     if not small[-1]:
         return None
     large = np.flatnonzero(~small)

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from diagnose.measures.curve import Curve, median, point_noise, quantile
 from diagnose.measures.memo import once_per_object
-from diagnose.measures.validation_rise import DESCENT_FLOOR
+
+#: Swings of a loss that has almost arrived at 0 do not matter: its level counts as this share of its descent at least.
+DESCENT_FLOOR = 0.05
+#: The upper quartile of the magnitude of a normal variable, in standard deviations.
+_NORMAL_UPPER_QUARTILE = 1.15
 
 
 @once_per_object
 def roughness(curve: Curve) -> float:
-    """Return the roughness of the second half, relative to its level (never less than a floor of the descent)."""
+    """Return the roughness of the second half, relative to its level (never less than a floor of the descent).
+
+    The noise of a point from second differences: by their median, which a few spikes do not move, or by their upper
+    quartile where a quarter of them is larger, so that frequent spikes count and a single one does not.
+    """
     half = len(curve) // 2 if len(curve) >= 16 else min(2, len(curve) // 4)
-    values, smooth = curve.values[half:], curve.smooth[half:]
+    values = curve.values[half:]
     fallen = max(0.0, curve.opening - curve.best)
     # A level near zero says nothing about a curve that crosses it.
     crosses = float(curve.values.min()) < 0
-    level = fallen if crosses else max(median(smooth), DESCENT_FLOOR * fallen)
-    if level <= 0:
+    level = fallen if crosses else max(median(curve.smooth[half:]), DESCENT_FLOOR * fallen)
+    if level <= 0 or len(values) < 4:
         return 0.0
-    residual = values - smooth
-    spikes = float((np.abs(residual) > 0.5 * level).mean())
-    spread = (quantile(residual, 0.9) - quantile(residual, 0.1)) / 2 if spikes >= 0.1 else 0.0
-    return max(point_noise(values), spread) / level
+    upper = quantile(np.abs(np.diff(values, n=2)), 0.75) / (_NORMAL_UPPER_QUARTILE * math.sqrt(6))
+    rough = max(point_noise(values), upper) / level
+    return rough if math.isfinite(rough) else 0.0

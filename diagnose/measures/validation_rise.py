@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diagnose.measures.curve import Curve
+from diagnose.measures.curve import Curve, median
 from diagnose.measures.memo import once_per_object
+from diagnose.run import FloatArray
 
 #: A rise that fills this share of the run counts in full; a shorter one must be steeper in proportion.
 FULL_TAIL = 0.3
@@ -38,6 +39,9 @@ class Rise:
         The rise in standard deviations of a smoothed value.
     sustained
         Share of the points after the best that lie above the middle of the rise's first half.
+    trend
+        How far the second half of the points after the best lies above the first half, as a share of the rise;
+        about 0 where the best was but the luckiest point of a level curve.
     of_progress
         The rise as a share of all that the curve had fallen from its first value.
     best_epoch, best, end
@@ -49,6 +53,7 @@ class Rise:
     weighted: float
     sigmas: float
     sustained: float
+    trend: float
     best_epoch: float
     best: float
     end: float
@@ -68,12 +73,17 @@ class Limits:
         A rise of less than `of_progress` of what the curve had gained must exceed `small_rise` instead of `rise`.
     sustained
         Share of the points after the best that are clearly worse.
+    trend, sure_sigmas
+        Below `sure_sigmas` the points after the best must also rise among themselves, by `trend` of the rise: the
+        minimum of many noisy points lies some sigmas below their level.
     """
 
     sigmas: float = 4.0
     rise: float = 0.05
     of_progress: float = 0.08
     small_rise: float = 0.15
+    trend: float = 0.1
+    sure_sigmas: float = 8.0
     sustained: float = 0.4
 
 
@@ -83,7 +93,9 @@ DEFAULT_LIMITS = Limits()
 def rose(rise: Rise, limits: Limits = DEFAULT_LIMITS) -> bool:
     """Whether a rise is more than noise, lasts, and matters beside what the curve had gained."""
     least = limits.rise if rise.of_progress >= limits.of_progress else limits.small_rise
-    return rise.sigmas > limits.sigmas and rise.weighted > least and rise.sustained >= limits.sustained
+    if rise.sigmas <= limits.sigmas or rise.weighted <= least or rise.sustained < limits.sustained:
+        return False
+    return rise.sigmas >= limits.sure_sigmas or rise.trend >= limits.trend
 
 
 def kept_fitting(train: Curve, since: float) -> bool:
@@ -110,10 +122,18 @@ def rise_of(curve: Curve) -> Rise:
         weighted=relative * min(1.0, curve.tail_share / FULL_TAIL),
         sigmas=curve.rise_sigmas,
         sustained=above,
+        trend=_trend(tail, curve.rise),
         best_epoch=float(curve.epochs[curve.best_at]),
         best=curve.logged(curve.best),
         end=curve.logged(curve.end),
     )
+
+
+def _trend(tail: FloatArray, rise: float) -> float:
+    half = len(tail) // 2
+    if half == 0 or rise == 0:
+        return 0.0
+    return (median(tail[half:]) - median(tail[:half])) / rise
 
 
 def _scale(curve: Curve) -> float:

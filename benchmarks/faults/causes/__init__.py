@@ -1,4 +1,4 @@
-"""The causes, one module per family. Order matters: it decides the halves (see `plan.halves`)."""
+"""The causes, one module per family; those of `held_out` are the test half (see `plan.halves`)."""
 
 from benchmarks.faults.causes import (
     capacity,
@@ -10,6 +10,7 @@ from benchmarks.faults.causes import (
     stability,
     step_size,
 )
+from benchmarks.faults.causes.held_out import CAUSES as HELD_OUT
 from benchmarks.faults.configuration import Cause
 
 CAUSES: tuple[Cause, ...] = (
@@ -21,4 +22,5 @@ CAUSES: tuple[Cause, ...] = (
     *stability.CAUSES,
     *metrics.CAUSES,
     *numerics.CAUSES,
+    *HELD_OUT,
 )

@@ -58,6 +58,9 @@ CHECK = Check(
 )
 
 
+_UNSEEN = ("val", "test")
+
+
 @dataclass(frozen=True)
 class Options:
     """Thresholds of generalization-gap."""
@@ -95,17 +98,20 @@ class Options:
 
 
 def check(run: Run, options: Options) -> Iterator[Finding]:
-    """Yield at most one finding: by the main score where there is one, else by the loss."""
-    for other in ("val", "test"):
-        score = _pair(run, "metric", f"{other}_metric")
-        if score is not None and score[0].quantity == score[1].quantity and score[0].quantity in BOUNDED:
-            yield from _by_score(*score, options)
-            return
-        loss = _pair(run, "loss", f"{other}_loss")
-        if loss is not None:
-            if not is_good(run, options.good):
-                yield from _by_loss(*loss, options)
-            return
+    """Yield at most one finding: by the scores where there are any, else by the losses."""
+    scores = [p for split in _UNSEEN if (p := _pair(run, "metric", f"{split}_metric")) and _comparable(*p)]
+    if scores:
+        found = (_by_score(*pair, options) for pair in scores)
+    elif is_good(run, options.good):
+        return
+    else:
+        losses = [p for split in _UNSEEN if (p := _pair(run, "loss", f"{split}_loss"))]
+        found = (_by_loss(*pair, options) for pair in losses)
+    yield from next(filter(None, map(list, found)), [])
+
+
+def _comparable(train: Series, other: Series) -> bool:
+    return train.quantity == other.quantity and train.quantity in BOUNDED
 
 
 def _pair(run: Run, training_role: str, other_role: str) -> tuple[Series, Series] | None:

@@ -44,14 +44,13 @@ CHECK = Check(
         "learning-rate-too-high",
         "overfitting",
         "metric-stuck",
-        "learning-rate-too-high",
         "loss-metric-disagreement",
         "underfitting",
     ),
 )
 
 _ERRORS = frozenset({"mse", "mae", "rmse", "mape", "msle"})
-_SCORES = frozenset({"accuracy", "top5_accuracy", "balanced_accuracy"})
+_SCORES = frozenset({"accuracy", "top1_accuracy", "top5_accuracy", "balanced_accuracy"})
 _OVERLAPS = frozenset({"dice", "iou"})
 _POSITIVE_LOSSES = ("crossentropy", "cross_entropy", "mean_squared", "mean_absolute", "mse", "mae", "huber")
 

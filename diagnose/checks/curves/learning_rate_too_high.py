@@ -6,12 +6,12 @@ The signatures of a learning rate that is too large for this model and data.
 
 How it is detected
 ------------------
-One of: the loss climbed from its minimum by `climb` and `climb_sigmas` and stayed up with a poor score;
-it grew by `blow_up` on the way to NaN; its noise exceeds `noise_of_descent` of the net descent and
-`noise_of_level` of the level (see oscillating-loss); the first epoch's loss is `overshoot` times the
-level at which the run then stayed flat: the first steps threw the weights into a region without slope;
-or a logged cut of the rate by half or more was followed at once by a fall of `relief` of the descent so
-far (then an `info`: the schedule already mended it).
+One of these signatures. The loss grew by `blow_up` on its way to NaN. It climbed from its minimum by
+`climb` and `climb_sigmas` and stayed up with a `poor` score, or by `blind_climb` with any score. The
+first epoch's loss is `overshoot` times the level at which the run then stayed flat: the first steps
+threw the weights into a region without slope. Its noise exceeds `noise_of_descent` of the net descent
+and `noise_of_level` of the level. Or a logged cut of the rate to half or less was followed at once by a
+fall of `relief` of the descent so far: then an `info`, for the schedule already mended it.
 
 Why it matters
 --------------
@@ -39,7 +39,7 @@ from diagnose.check import Check, Needs, threshold
 from diagnose.finding import Finding, Interval, Severity
 from diagnose.measures.curve import Curve, curve_of, median, quantile
 from diagnose.measures.learning import best_skill
-from diagnose.measures.learning_rate import changes, restarts
+from diagnose.measures.learning_rate import cuts, restarts
 from diagnose.remedies import data, optimizer
 from diagnose.run import Run, Series
 
@@ -219,9 +219,9 @@ def _relieved(run: Run, series: Series, curve: Curve, options: Options) -> Findi
     rate = run.get("learning_rate")
     if rate is None or curve.descent <= 0:
         return None
-    for epoch in changes(rate):
+    for epoch in cuts(rate):
         at = int(np.searchsorted(curve.epochs, epoch))
-        if not 3 <= at < len(curve) - 1 or rate.values[rate.epochs == epoch] > rate.values[0]:
+        if not 3 <= at < len(curve) - 1:
             continue
         before, after = median(curve.values[at - 3 : at]), median(curve.values[at : at + 2])
         fallen = curve.start - before

@@ -2,14 +2,18 @@
 
 What it detects
 ---------------
-Steps that are too small: steady progress, hardly any distance.
+Steps that are too small, from the start or since a schedule made them so.
 
 How it is detected
 ------------------
 By one of two signatures. Creeping: the smoothed training loss fell by more than `sigmas` times its
-noise, so the descent is real, but over the whole run by less than `little` of its first value; and its
-course is straight: the last third of the run brought at least `late_share` of the fall (1/3 for a
-straight line, almost nothing for a run that levels off).
+noise, so the descent is real, but over the whole run by less than `little` of its first value; its
+course is straight (the last third of the run brought at least `late_share` of the fall: 1/3 for a
+straight line, almost nothing for a run that levels off), it never rose above its start, and no score
+gained `score_gain`. Decayed away: when the logged rate had fallen below a tenth of its largest value,
+with `left` of the run still to come, the loss was falling so fast that half of the remaining epochs at
+that pace would have brought `promised` of the descent so far, and less than `kept` of that came. Not
+where the score is `good` already.
 
 Why it matters
 --------------

@@ -73,6 +73,8 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
         return
     start = float(scored.epochs[since])
     during = trained.values[trained.epochs >= start]
+    if len(during) < 2 or during[0] == 0:
+        return
     fall = float(during[0] - during[-1])
     if fall <= options.fall * abs(float(during[0])):
         return

@@ -2,7 +2,7 @@
 
 What it detects
 ---------------
-A training or validation loss (or another logged value of the run) that is NaN or infinite.
+A training or validation loss that is NaN or infinite. (A metric may be: F1 without any positive is 0/0.)
 
 How it is detected
 ------------------

@@ -34,6 +34,7 @@ from dataclasses import dataclass
 from diagnose.check import Check, Needs, threshold
 from diagnose.finding import Finding, Interval, Severity
 from diagnose.measures.curve import curve_of
+from diagnose.measures.learning import best_skill
 from diagnose.measures.roughness import roughness
 from diagnose.remedies import data, model, optimizer, training
 from diagnose.run import Run
@@ -53,10 +54,13 @@ class Options:
         0.07, unit="share", source="chosen on real logs", help="roughness relative to the level, from which it is told"
     )
     severe: float = threshold(
-        0.3,
+        0.25,
         unit="share",
         source="chosen on the tuning half of benchmarks/faults",
         help="roughness from which it is a warning",
+    )
+    good: float = threshold(
+        0.95, unit="skill", source="chosen on real logs", help="score at which swings of a small loss cost little"
     )
     over_training: float = threshold(
         3.0, unit="x", source="chosen on real logs", help="roughness over that of the training loss"
@@ -79,6 +83,7 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     comparable = loss is not None and len(curve_of(loss)) >= max(8, len(curve) // 2)
     train = roughness(curve_of(loss)) if loss is not None and comparable else 0.0
     severe = rough >= options.severe and rough >= options.severe_over_training * train and len(curve) >= _ENOUGH
+    severe = severe and (best_skill(run) or 0.0) < options.good
     if not severe and rough < max(options.roughness, options.over_training * train):
         return
     yield Finding(

@@ -6,11 +6,13 @@ A flat training loss, or one that settled at the level of guessing.
 
 How it is detected
 ------------------
-By one of two rules. At chance: the loss ends within `chance_tolerance` of ln K for a whole number K (or
-of the K in run.json) and the training accuracy ends inside 1/K plus three binomial standard errors (and
-`chance_margin`). Flat: from its opening level (the first epochs without the very first) the smoothed
-training loss fell by less than `flat` of it, or less than its noise, and no score rose above its noise;
-an accuracy, AUC or R2 that is already good is no such run.
+By one of three rules. At chance: the loss ends between `chance_tolerance` below and `above_chance` above
+ln K, for the K in run.json, a K whose ln K the loss is, or a K whose 1/K an accuracy is that never
+improved, and the accuracy ends inside 1/K plus three binomial standard errors (and `chance_margin`). No
+gain: the loss ends no lower than it began and a poor accuracy never rose. Flat: from its opening level
+(the first epochs without the very first) the training loss fell by less than `flat` of it (`flat_unseen`
+where the validation loss never fell below its first value), or less than its noise, and no score rose
+above its noise; a score that is already good is no such run.
 
 Why it matters
 --------------
@@ -73,6 +75,15 @@ class Options:
         source="chosen on the tuning half of benchmarks/faults",
         help="fall of the training loss from its opening level",
     )
+    flat_unseen: float = threshold(
+        0.05,
+        unit="share",
+        source="chosen on the tuning half of benchmarks/faults",
+        help="the same where the validation loss never fell below its first value",
+    )
+    poor: float = threshold(
+        0.3, unit="skill", source="chosen on the tuning half of benchmarks/faults", help="skill that is poor"
+    )
     chance_tolerance: float = threshold(
         0.03,
         unit="share",
@@ -101,7 +112,11 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     curve = curve_of(series)
     if len(curve) < 3:
         return
-    found = _at_chance(run, series, curve, options) or _flat(run, series, curve, options)
+    found = (
+        _at_chance(run, series, curve, options)
+        or _no_gain(run, series, curve, options)
+        or _flat(run, series, curve, options)
+    )
     if found is None:
         return
     summary, evidence, confidence = found
@@ -143,7 +158,7 @@ def _at_chance(
         Comparison(
             label=f"distance of {series.name} from chance level, ln {classes}",
             value=abs(curve.end - math.log(classes)),
-            threshold=options.chance_tolerance * math.log(classes),
+            threshold=(options.above_chance if excess > 0 else options.chance_tolerance) * math.log(classes),
             left_name=series.name,
             left=curve.end,
             right_name=f"ln {classes}",
@@ -165,10 +180,38 @@ def _at_chance(
 def _guessed_classes(loss: float, reached: float, accuracy: Series, options: Options) -> int | None:
     """Return K where the loss is ln K; else, where the accuracy never improved, the K whose 1/K it is."""
     by_loss = classes_at_chance(loss, options.chance_tolerance)
-    if by_loss is not None or _improved(accuracy) or reached <= 0:
+    if by_loss is not None or _improved(accuracy) or reached < 1 / (_MOST_GUESSED + 0.5):
         return by_loss
-    by_accuracy = round(1 / reached)
-    return by_accuracy if 2 <= by_accuracy <= _MOST_GUESSED else None
+    return max(2, round(1 / reached))
+
+
+def _no_gain(
+    run: Run, series: Series, curve: Curve, options: Options
+) -> tuple[str, tuple[Evidence, ...], float] | None:
+    """A loss that ends where it began or higher, with a poor accuracy that never rose."""
+    accuracy = run.find("accuracy")
+    skill = best_skill(run)
+    if len(curve) < _SHORT or accuracy is None or skill is None or skill > options.poor:
+        return None
+    scores = [accuracy, *filter(None, (run.get("val_accuracy"),))]
+    if any(_improved(s) for s in scores) or curve.start - curve.end > options.flat * abs(curve.start):
+        return None
+    summary = (
+        f"{series.name} ends at {curve.end:.4g}, no lower than it began ({curve.start:.4g}), and {accuracy.name} never "
+        f"rose above {-float(curve_of(accuracy).values.min()):.0%}."
+    )
+    evidence = (
+        Comparison(
+            label=f"fall of {series.name} over the run",
+            value=curve.start - curve.end,
+            threshold=options.flat * abs(curve.start),
+            left_name="first",
+            left=curve.start,
+            right_name="at the end",
+            right=curve.end,
+        ),
+    )
+    return summary, evidence, 0.9
 
 
 def _flat(run: Run, series: Series, curve: Curve, options: Options) -> tuple[str, tuple[Evidence, ...], float] | None:
@@ -178,7 +221,8 @@ def _flat(run: Run, series: Series, curve: Curve, options: Options) -> tuple[str
     opening = median(rest[: max(2, len(rest) // 5)])
     size = abs(opening)
     fall = opening - curve.end
-    floor = max(options.flat * size, 2 * curve.sigma)
+    tolerance = options.flat_unseen if _unseen_never_fell(run, options) else options.flat
+    floor = max(tolerance * size, 2 * curve.sigma)
     if abs(fall) > floor or (size == 0 and best_skill(run) is None):  # a loss of nothing but 0 may be a filler
         return None
     if curve.start - opening > size:  # the first epoch brought it all: learned fast, or reached its floor
@@ -209,12 +253,21 @@ def _flat(run: Run, series: Series, curve: Curve, options: Options) -> tuple[str
     return summary, evidence, 0.85 if skill is not None else 0.65
 
 
+def _unseen_never_fell(run: Run, options: Options) -> bool:
+    """Whether the validation loss is nowhere below its first value by more than a flat loss may be."""
+    unseen = run.get("val_loss")
+    if unseen is None or len(curve_of(unseen)) < _SHORT:
+        return False
+    curve = curve_of(unseen)
+    return curve.start - curve.best <= options.flat * abs(curve.start)
+
+
 def _improved(series: Series) -> bool:
-    """Whether a score got better by more than its noise and 3 % of its level."""
+    """Whether a score got better, since its first epoch, by more than its noise and 3 % of its level."""
     curve = curve_of(series)
     if len(curve) < 3:
         return False
-    gain = float(curve.smooth[0]) - curve.end
+    gain = median(curve.values[1 : 1 + max(2, len(curve) // 5)]) - curve.end
     return gain > max(3 * curve.sigma, 0.03 * curve.level)
 
 

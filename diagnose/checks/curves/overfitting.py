@@ -10,10 +10,11 @@ With s the moving average of the validation loss over w = max(3, n/20) epochs, i
 1.4826 MAD(second differences) / (sqrt(6) sqrt(w)) its noise: the rise (s_end - s_i*) is more than
 `sigmas` times the noise, more than `rise` of the level, lasts, and the smoothed training loss has not
 risen since i*, nor from its own minimum. A rise that is small beside all that the curve had gained
-(`of_progress`) must be large beside its level (`small_rise`). s_end is the median of the last tenth. A
-rise that fills less than 30 % of the run must be steeper in proportion: the few epochs of patience
-before early stopping are not overfitting. A curve that goes below zero is held against its own descent
-instead of its level.
+(`of_progress`) must be large beside its level (`small_rise`). Below `sure_sigmas` the epochs after the
+minimum must also rise among themselves (`trend`): the minimum of many noisy points is a lucky one. s_end
+is the median of the last tenth. A rise that fills less than 30 % of the run must be steeper in
+proportion: the few epochs of patience before early stopping are not overfitting. A curve that goes below
+zero is held against its own descent instead of its level.
 
 Where no loss was logged, the validation score is judged in the same way.
 
@@ -87,6 +88,15 @@ class Options:
         source="chosen on the tuning half of benchmarks/faults",
         help="rise asked of a run with fewer than 6 epochs",
     )
+    sure_sigmas: float = threshold(
+        8.0, unit="σ", source="simulated flat noise", help="rise from which no trend after the minimum is asked"
+    )
+    trend: float = threshold(
+        0.1,
+        unit="share",
+        source="simulated flat noise",
+        help="rise of the second half of the epochs after the minimum over the first half, relative to the rise",
+    )
     sustained: float = threshold(
         0.4,
         unit="share",
@@ -118,8 +128,18 @@ def _rose(curve: Curve, rise: Rise, options: Options) -> bool:
         tail = curve.values[int(np.argmin(curve.values)) :]
         unbroken = len(tail) >= 3 and bool((np.diff(tail) > 0).all())
         return unbroken and rise.relative >= options.short_rise
-    limits = Limits(options.sigmas, options.rise, options.of_progress, options.small_rise, options.sustained)
-    return rose(rise, limits)
+    return rose(
+        rise,
+        Limits(
+            sigmas=options.sigmas,
+            rise=options.rise,
+            of_progress=options.of_progress,
+            small_rise=options.small_rise,
+            sustained=options.sustained,
+            trend=options.trend,
+            sure_sigmas=options.sure_sigmas,
+        ),
+    )
 
 
 def _finding(run: Run, validation: Series, curve: Curve, rise: Rise, train: Series | None, options: Options) -> Finding:

@@ -75,7 +75,7 @@ class Options:
         help="gain left at which a shorter run is a warning too",
     )
     steep_late_share: float = threshold(
-        0.2,
+        0.18,
         unit="share",
         source="chosen on the tuning half of benchmarks/faults",
         help="late share at which a shorter run is a warning too",
@@ -99,14 +99,14 @@ def _judged(run: Run) -> Series | None:
     return unseen if curve_of(unseen).end < curve_of(loss).end else loss
 
 
-def _levelled(run: Run, options: Options) -> bool:
+def _levelled(run: Run, steep: bool, options: Options) -> bool:
     """Whether the validation side has stopped improving or got worse: more epochs would not help it."""
     loss = run.get("val_loss")
     if loss is not None and len(curve_of(loss)) >= 2 and rose(rise_of(curve_of(loss))):
         return True
     score = run.get("val_metric")
-    # A score that stands still at a poor level has not begun to move: only a fair one has levelled off.
-    unseen = score if score is not None and is_good(run, options.fair) else loss
+    # A score that stands still at a poor level, or under a loss in free fall, has not arrived.
+    unseen = score if score is not None and not steep and is_good(run, options.fair) else loss
     return unseen is not None and len(curve_of(unseen)) >= 5 and late_share(curve_of(unseen)) < options.late_share
 
 
@@ -116,20 +116,24 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     if series is None:
         return
     curve = curve_of(series)
-    if len(curve) < 5 or float(curve.values.min()) <= 0:
+    if len(curve) < 5:
         return
     late = late_share(curve)
     fall = float(curve.smooth[0] - curve.smooth[-1])
     if fall <= 6 * curve.sigma or late < options.late_share:
         return
     left = gain_left(curve)
-    if left < options.gain_left:
+    if left < options.gain_left or is_good(run, options.good):
         return
-    if curve.end < options.remaining * curve.start or is_good(run, options.good) or _levelled(run, options):
+    steep = left >= options.steep_gain_left and late >= options.steep_late_share
+    # Nothing tells how far below zero a loss should go that may go there.
+    below_zero = float(curve.values.min()) <= 0
+    unfinished = steep if below_zero else curve.end >= options.remaining * curve.start
+    if not unfinished or _levelled(run, steep, options):
         return
-    steep = left >= options.steep_gain_left and late >= options.steep_late_share and len(curve) >= options.short
+    settled = len(curve) >= (options.short if steep else options.settled)
     yield Finding(
-        severity=Severity.WARNING if steep or len(curve) >= options.settled else Severity.INFO,
+        severity=Severity.WARNING if settled else Severity.INFO,
         confidence=0.75,
         summary=(
             f"{series.name} was still falling when training ended at {curve.end:.4g}; twice the {run.axis}s would gain "
