@@ -206,7 +206,7 @@ def outliers(share: float, scale: float) -> Edit:
             x, y = getattr(data, name)
             rows = rng.random(len(y)) < share
             y = y.copy()
-            y[rows] += scale * data.train[1].std() * np.sign(x[rows, :1])
+            y[rows] += scale * data.train[1].std() * np.sign(x[rows].reshape(int(rows.sum()), -1)[:, :1])
             data = replace(data, **{name: (x, y)})
         return data
 

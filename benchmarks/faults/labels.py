@@ -8,26 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.faults.facts import Facts, ending
+from benchmarks.faults.accepted import accepted, better
+from benchmarks.faults.facts import Facts
 from benchmarks.faults.plan import Planned, halves, runs
 from benchmarks.faults.verify import SYMPTOMS, healthy_text, unhealthy
 
 FIELDS = ("run", "cause", "data", "seed", "healthy", "symptoms", "also", "verified", "half")
 
-IMPLIED: dict[str, tuple[str, ...]] = {
-    # Other names that an expert may give the same curve.
-    "not-learning": ("underfitting", "plateau", "slow-convergence", "learning-rate-too-low"),
-    "underfitting": ("plateau",),
-    "divergence": ("learning-rate-too-high", "oscillating-loss"),
-    "oscillating-loss": ("learning-rate-too-high",),
-    "learning-rate-too-high": ("oscillating-loss", "plateau", "underfitting"),
-    "slow-convergence": ("learning-rate-too-low", "underfitting"),
-    "learning-rate-too-low": ("slow-convergence", "underfitting", "plateau"),
-    "overfitting": ("generalization-gap",),
-    "overtraining": ("overfitting", "generalization-gap"),
-    "generalization-gap": ("overfitting",),
-    "plateau": ("underfitting", "not-learning"),
-}
 SUBSUMED: dict[str, tuple[str, ...]] = {
     # Where the first appeared, the others are weaker names for it: accepted, not asked for.
     "impossible-loss": (
@@ -83,8 +70,7 @@ def label(run: Planned, facts: Facts) -> tuple[dict[str, str] | None, str]:
             reasons = [*unhealthy(facts), *(f"{name}: {text}" for name, text in found.items())]
             if reasons:
                 return None, "meant healthy, cannot be signed: " + "; ".join(reasons)
-            also = {*run.cause.accepts, *_better(facts)}
-            return row | _outcome("yes", [], also, healthy_text(facts)), ""
+            return row | _outcome("yes", [], set(better(facts)), healthy_text(facts)), ""
         found = {name: found[name] for name in found if name in surprising}
     elif not found:
         why = "; ".join(unhealthy(facts)) or "passes as healthy"
@@ -93,9 +79,7 @@ def label(run: Planned, facts: Facts) -> tuple[dict[str, str] | None, str]:
     weaker = {name for strong in symptoms for name in SUBSUMED.get(strong, ()) if name in symptoms}
     weaker -= {symptoms[0]}
     symptoms = [name for name in symptoms if name not in weaker]
-    also = {*run.cause.accepts, *_better(facts), *weaker}
-    for name in symptoms:
-        also.update(IMPLIED.get(name, ()))
+    also = accepted(facts, symptoms) | weaker
     text = "; ".join(f"{name}: {found[name]}" for name in symptoms)
     return row | _outcome("no", symptoms, also - set(symptoms), text), ""
 
@@ -107,13 +91,6 @@ def _outcome(healthy: str, symptoms: list[str], also: set[str], verified: str) -
         "also": ";".join(sorted(also)),
         "verified": verified,
     }
-
-
-def _better(facts: Facts) -> tuple[str, ...]:
-    """Validation better than training is a fact that anyone may report, whatever else is said."""
-    loss, held = facts.column("loss"), facts.column("val_loss")
-    better = len(held) > 2 and ending(held) < ending(loss)
-    return ("validation-better-than-training",) if better else ()
 
 
 def summary(labelled: list[dict[str, str]], dropped: list[dict[str, str]]) -> str:

@@ -70,7 +70,10 @@ def compiled(setup: Setup, data: Data) -> keras.Model:
     rate: Any = setup.learning_rate
     if setup.step_schedule:
         name, arguments = setup.step_schedule
-        rate = keras.optimizers.schedules.serialize(getattr(keras.optimizers.schedules, name)(rate, **arguments))
+        made = getattr(keras.optimizers.schedules, name)
+        rate = keras.optimizers.schedules.serialize(
+            made(**arguments) if "values" in arguments else made(rate, **arguments)
+        )
     model.compile(
         optimizer=keras.optimizers.get(
             {

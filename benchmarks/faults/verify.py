@@ -79,7 +79,7 @@ def _rise(f: Facts, name: str) -> tuple[float, float, int]:
     return rise / max(abs(smooth[best]), 1e-12), rise / f.span, best + 1
 
 
-def _logged_rise(f: Facts) -> float:
+def logged_rise(f: Facts) -> float:
     """Rise of the logged validation loss from its best to its end, relative to the best."""
     loss = f.column("val_loss")
     if len(loss) < 4:
@@ -96,7 +96,7 @@ def overfitting(f: Facts) -> Verdict:
     train = f.score("train_loss")
     enough = absolute > 0.05 if f.signed else (relative > 0.1 and absolute > 0.02)
     learnt = train[best] < train[0] and ending(train) < train[best]
-    if enough and learnt and best < 0.8 * len(train) and _logged_rise(f) > 0.05:
+    if enough and learnt and best < 0.8 * len(train) and logged_rise(f) > 0.05:
         return (
             f"holdout loss +{relative:.0%} since epoch {f.at[best]:.0f} of {f.at[-1]:.0f}, "
             f"train {train[best]:.3g} -> {ending(train):.3g}"
@@ -170,7 +170,7 @@ def rate_too_high(f: Facts) -> Verdict:
     return None
 
 
-def _roughness(values: np.ndarray, floor: float) -> float:
+def roughness(values: np.ndarray, floor: float) -> float:
     """Typical change from one scoring to the next against its neighbours' median, relative to the level."""
     values = values[len(values) // 3 :]
     if len(values) < 5:
@@ -185,8 +185,8 @@ def oscillating_loss(f: Facts) -> Verdict:
     if not np.isfinite(clean).all() or len(logged) < 8:
         return None
     floor = 0.02 * f.span
-    own, twin = _roughness(clean, floor), _roughness(f.twin.score("train_loss")[1:], 0.02 * f.twin.span)
-    seen = _roughness(logged, floor)
+    own, twin = roughness(clean, floor), roughness(f.twin.score("train_loss")[1:], 0.02 * f.twin.span)
+    seen = roughness(logged, floor)
     if own > 0.12 and own > 2.5 * twin and seen > 0.08 and ending(clean) > 0.01 * f.span:
         return f"roughness of the clean training loss {own:.2f} (twin {twin:.2f}), of the logged one {seen:.2f}"
     return None
@@ -200,7 +200,7 @@ def plateau(f: Facts) -> Verdict:
     clean, at = f.score("train_loss")[1:], f.at[1:]
     if not np.isfinite(clean).all() or "loss" in f.non_finite or f.epochs < 12 or f.signed:
         return None
-    begin, end = _longest_level(clean, 0.03 * f.span)
+    begin, end = longest_level(clean, 0.03 * f.span)
     stretch = float(np.median(clean[begin : end + 1]))
     length = at[end] - at[begin]
     bad = stretch - f.twin.final("train_loss") > 0.3 * f.span and stretch > 0.3 * f.span
@@ -213,7 +213,7 @@ def plateau(f: Facts) -> Verdict:
     return None
 
 
-def _longest_level(values: np.ndarray, width: float) -> tuple[int, int]:
+def longest_level(values: np.ndarray, width: float) -> tuple[int, int]:
     """First and last place of the longest stretch whose values lie within the width."""
     best = (0, 0)
     for begin in range(len(values)):
@@ -234,7 +234,7 @@ def overtraining(f: Facts) -> Verdict:
     best = f.at[1:][int(np.argmax(smooth <= smooth.min() + 0.01 * f.span))]
     relative, absolute, _ = _rise(f, "holdout_loss")
     memorized = float(np.mean(train < 0.05 * f.span))
-    if f.epochs - best >= 100 and relative > 0.05 and absolute > 0.01 and memorized > 0.5 and _logged_rise(f) > 0.03:
+    if f.epochs - best >= 100 and relative > 0.05 and absolute > 0.01 and memorized > 0.5 and logged_rise(f) > 0.03:
         return (
             f"best holdout at epoch {best:.0f} of {f.epochs}, +{relative:.0%} since; "
             f"train loss below 5 % of a constant's for {memorized:.0%} of the run"
@@ -242,7 +242,7 @@ def overtraining(f: Facts) -> Verdict:
     return None
 
 
-def _jump(values: np.ndarray, floor: float) -> float:
+def jump(values: np.ndarray, floor: float) -> float:
     """The ninth decile of the factor between successive values, as a logarithm."""
     values = np.maximum(values[len(values) // 4 :], 0) + floor
     return float(np.quantile(np.abs(np.diff(np.log(values))), 0.9)) if len(values) > 5 else 0.0
@@ -254,7 +254,7 @@ def noisy_validation(f: Facts) -> Verdict:
     if f.non_finite or len(held) < 8 or f.signed:
         return None
     floor = 0.01 * f.span
-    own, smooth, twin = _jump(held, floor), _jump(train, floor), _jump(f.twin.column("val_loss"), floor)
+    own, smooth, twin = jump(held, floor), jump(train, floor), jump(f.twin.column("val_loss"), floor)
     if own > 0.3 and own > 3 * smooth and own > 2 * twin:
         return f"validation loss jumps by {math.exp(own) - 1:.0%}, training by {math.exp(smooth) - 1:.0%}"
     return None
@@ -266,7 +266,7 @@ def metric_stuck(f: Facts) -> Verdict:
         return None
     values, loss = f.column(f.accuracy), f.column("loss")
     held = f.column(f"val_{f.accuracy}")
-    stretch = _longest_run(values)
+    stretch = longest_run(values)
     begin, end = stretch
     length = end - begin + 1
     fell = (loss[begin] - loss[end]) / max(abs(loss[begin]), 1e-12)
@@ -277,7 +277,7 @@ def metric_stuck(f: Facts) -> Verdict:
     return None
 
 
-def _longest_run(values: np.ndarray) -> tuple[int, int]:
+def longest_run(values: np.ndarray) -> tuple[int, int]:
     best, begin = (0, 0), 0
     for i in range(1, len(values) + 1):
         if i == len(values) or values[i] != values[begin]:
@@ -303,7 +303,7 @@ def disagreement(f: Facts) -> Verdict:
     relative, absolute, best = _rise(f, "holdout_loss")
     gain = ending(skill) - float(middle(skill)[best - 1])
     least = 0.01 if "loss-metric-disagreement" in f.cause.expects else 0.03
-    if relative > 0.15 and absolute > 0.02 and gain > least and _logged_rise(f) > 0.1:
+    if relative > 0.15 and absolute > 0.02 and gain > least and logged_rise(f) > 0.1:
         return f"holdout loss +{relative:.0%} since epoch {f.at[best]:.0f} while skill gained {gain:.3f}"
     if "loss-metric-disagreement" not in f.cause.expects:  # a wild run loses skill now and then
         return None
@@ -362,12 +362,12 @@ def unhealthy(f: Facts) -> list[str]:
     gap = f.final("holdout_loss") - f.final("train_loss")
     if gap > 0.12 * f.span and gap > 0.5 * abs(f.final("train_loss")):
         reasons.append(f"loss gap {gap / f.span:.0%} of a constant's loss")
-    if f.epochs >= 8 and _logged_rise(f) > 0.12:
-        seen = _logged_rise(f) * abs(middle(f.column("val_loss")).min())
+    if f.epochs >= 8 and logged_rise(f) > 0.12:
+        seen = logged_rise(f) * abs(middle(f.column("val_loss")).min())
         if seen > 0.015 * f.span:
-            reasons.append(f"logged validation loss +{_logged_rise(f):.0%} since its best")
+            reasons.append(f"logged validation loss +{logged_rise(f):.0%} since its best")
     clean = f.score("train_loss")[1:]
-    if len(clean) > 12 and ending(clean) > 0.02 * f.span and _roughness(clean, 0.02 * f.span) > 0.12:
+    if len(clean) > 12 and ending(clean) > 0.02 * f.span and roughness(clean, 0.02 * f.span) > 0.12:
         reasons.append("training loss too rough to sign")
     return reasons
 

@@ -6,10 +6,12 @@ A validation curve too rough to choose an epoch by.
 
 How it is detected
 ------------------
-The larger of two measures of roughness over the second half of the run, relative to the level: the noise
-from second differences, and half the distance between the 10th and 90th percentile of the detrended
-values where at least a tenth of the epochs are spikes. It must exceed `roughness` and be `over_training`
-times that of the training loss. Above `severe` it is a warning, below it an info.
+The roughness of the second half of the validation loss, relative to its level: its noise from second
+differences, by their median or, where a quarter of them is larger, by their upper quartile (so that
+frequent spikes count and a single one does not). It is told from `roughness` on where it is
+`over_training` times that of the training loss. It is a warning from `severe` on (and
+`severe_over_training` times), or from `apart` on where the training loss is `apart_over_training` times
+smoother, in runs of 16 epochs and more whose score is below `good`.
 
 Why it matters
 --------------
@@ -59,6 +61,15 @@ class Options:
         source="chosen on the tuning half of benchmarks/faults",
         help="roughness from which it is a warning",
     )
+    apart: float = threshold(
+        0.18,
+        unit="share",
+        source="chosen on the tuning half of benchmarks/faults",
+        help="roughness from which it is a warning where the training loss is smooth",
+    )
+    apart_over_training: float = threshold(
+        5.0, unit="x", source="chosen on the tuning half of benchmarks/faults", help="how much smoother that must be"
+    )
     good: float = threshold(
         0.95, unit="skill", source="chosen on real logs", help="score at which swings of a small loss cost little"
     )
@@ -82,10 +93,13 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     loss = run.get("loss")
     comparable = loss is not None and len(curve_of(loss)) >= max(8, len(curve) // 2)
     train = roughness(curve_of(loss)) if loss is not None and comparable else 0.0
-    severe = rough >= options.severe and rough >= options.severe_over_training * train and len(curve) >= _ENOUGH
+    strong = rough >= options.severe and rough >= options.severe_over_training * train
+    apart = rough >= options.apart and rough >= options.apart_over_training * train
+    severe = (strong or apart) and len(curve) >= _ENOUGH
     severe = severe and (best_skill(run) or 0.0) < options.good
     if not severe and rough < max(options.roughness, options.over_training * train):
         return
+    limit = options.roughness if not severe else options.severe if strong else options.apart
     yield Finding(
         severity=Severity.WARNING if severe else Severity.INFO,
         confidence=0.9 if severe else 0.8,
@@ -97,7 +111,7 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
             Interval(
                 label=f"roughness of {series.name} relative to its level",
                 value=100 * rough,
-                threshold=100 * (options.severe if severe else options.roughness),
+                threshold=100 * limit,
                 unit="%",
                 series=series.name,
                 start=float(curve.epochs[len(curve) // 2]),

@@ -51,9 +51,9 @@ class Options:
     """Thresholds of underfitting."""
 
     skill: float = threshold(
-        0.45,
+        0.5,
         unit="skill",
-        source="chosen on the tuning half of benchmarks/faults",
+        source="half way from chance to perfect; held up on the tuning half of benchmarks/faults",
         help="skill below which it is a fault",
     )
     gap: float = threshold(

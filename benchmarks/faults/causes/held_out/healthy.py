@@ -174,7 +174,7 @@ CAUSES = (
         "attention",
         "a transformer block over tokens",
         longer(1.2, {"family": "attention", "dropout": 0.1}, learning_rate=3e-3),
-        ("motifs", "order"),
+        ("reviews", "order"),
     ),
     Cause("bidirectional", "LSTMs in both directions", _cells("bidirectional"), ("motifs", "order")),
     Cause("dilated", "dilated causal convolutions", _cells("dilated", widths=(12, 12, 12)), ("lags", "tones", "waves")),
