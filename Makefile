@@ -27,6 +27,7 @@ $(VENV)/.test: $(VENV)/.core
 
 demo: $(VENV)/.core  ## Diagnose the recorded example runs
 	@$(BIN)/diagnose examples/logs --fail-on never
+	@mkdir -p reports
 	@$(BIN)/diagnose examples/logs --format html --output reports/demo.html --fail-on never
 	@echo "The same as a page: reports/demo.html.   Your own log: $(BIN)/diagnose run.csv"
 

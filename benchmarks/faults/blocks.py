@@ -36,6 +36,8 @@ def initializer(spec: Any) -> Any:
 def penalty(net: Net) -> Any:
     if net.l1:
         return keras.regularizers.L1(net.l1)
+    if net.l2 < 0:  # which Keras' own refuses
+        return lambda weights: net.l2 * ops.sum(ops.square(weights))
     return keras.regularizers.L2(net.l2) if net.l2 else None
 
 

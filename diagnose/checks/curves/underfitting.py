@@ -96,7 +96,7 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
         evidence=(
             Comparison(
                 label="skill: share of the way from guessing to perfect",
-                value=100 * skill,
+                value=100 * max(skill, 0.0),
                 threshold=100 * options.skill,
                 unit="%",
                 left_name=score.name,
