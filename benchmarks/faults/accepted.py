@@ -32,7 +32,10 @@ def accepted(f: Facts, symptoms: list[str]) -> set[str]:
     ids = {name for symptom in symptoms for name in SYNONYMS.get(symptom, ())}
     ids |= CAUSAL & set(f.cause.accepts)
     if len(f.column("loss")) >= 3:
-        ids |= _poor(f) | _moving(f) | _apart(f)
+        poor, apart = set() if "loss" in f.non_finite else _poor(f), _apart(f)
+        if "underfitting" in poor:  # what has not even fitted the training rows has not overfitted them
+            apart -= {"overfitting", "overtraining"}
+        ids |= poor | apart | _moving(f)
     return ids | set(better(f))
 
 
@@ -82,7 +85,7 @@ def _moving(f: Facts) -> set[str]:
     loss, held, ids = f.column("loss"), f.column("val_loss"), set()
     if roughness(loss, 0.02 * f.span) > 0.08:
         ids |= {"oscillating-loss", "learning-rate-too-high"}
-    if not f.signed and ending(loss) > 1.5 * loss.min() and ending(loss) - loss.min() > 0.05 * f.span:
+    if loss.min() > 0 and ending(loss) > 1.5 * loss.min() and ending(loss) - loss.min() > 0.05 * f.span:
         ids |= {"divergence", "learning-rate-too-high"}
     noise = jump(held, 0.01 * f.span)
     if not f.signed and noise > 0.2 and noise > 2 * jump(loss, 0.01 * f.span):

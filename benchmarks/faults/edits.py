@@ -421,3 +421,15 @@ def missing_targets(rows: int) -> Edit:
         return replace(data, train=(x, y))
 
     return edit
+
+
+def wild_validation(rows: int, factor: float) -> Edit:
+    """A few validation rows in a unit far too large."""
+
+    def edit(data: Data, rng: np.random.Generator) -> Data:
+        x, y = data.validation
+        x = x.copy()
+        x[rng.choice(len(x), rows, replace=False)] *= factor
+        return replace(data, validation=(x, y))
+
+    return edit

@@ -78,6 +78,8 @@ def label(run: Planned, facts: Facts) -> tuple[dict[str, str] | None, str]:
     symptoms = expected + [name for name in found if name not in expected]
     weaker = {name for strong in symptoms for name in SUBSUMED.get(strong, ()) if name in symptoms}
     weaker -= {symptoms[0]}
+    if facts.non_finite.get("loss", 3) <= 2:  # a log that begins with nan shows nothing else
+        weaker |= {name for name in symptoms if name != "nan-loss"}
     symptoms = [name for name in symptoms if name not in weaker]
     also = accepted(facts, symptoms) | weaker
     text = "; ".join(f"{name}: {found[name]}" for name in symptoms)

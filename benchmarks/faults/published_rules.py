@@ -46,6 +46,11 @@ def _values(run: Run, role: str) -> Array:
     return series.values if series is not None else np.empty(0)
 
 
+def _steps(values: Array) -> Array:
+    with np.errstate(invalid="ignore"):  # from inf to inf
+        return np.diff(values)
+
+
 def _autotrainer_oscillation(run: Run) -> bool:
     accuracy = _values(run, "metric")
     if len(accuracy) < 3:
@@ -58,8 +63,9 @@ def _autotrainer_oscillation(run: Run) -> bool:
 
 
 def _autotrainer_slow(run: Run) -> bool:
-    accuracy = _values(run, "metric")
-    return len(accuracy) > 1 and bool(np.nanmax(np.diff(accuracy)) < 0.01)
+    gains = _steps(_values(run, "metric"))
+    gains = gains[~np.isnan(gains)]
+    return bool(len(gains)) and bool(gains.max() < 0.01)
 
 
 def _autotrainer_nan(run: Run) -> bool:
@@ -73,7 +79,7 @@ def _deepdiagnosis_unchanged(run: Run) -> bool:
 
 def _sagemaker_overfit(run: Run) -> bool:
     train, validation = _values(run, "loss"), _values(run, "val_loss")
-    if not len(train) or not len(validation) or train[-1] == 0:
+    if not len(train) or not len(validation) or train[-1] == 0 or not np.isfinite(train[-1]):
         return False
     return bool((validation[-1] - train[-1]) / train[-1] > 0.1)
 
@@ -109,20 +115,22 @@ def _deepchecker_divergence(run: Run) -> bool:
 
 
 def _deepchecker_fluctuation(run: Run) -> bool:
-    steps = np.sign(np.diff(_values(run, "loss")))
+    steps = np.sign(_steps(_values(run, "loss")))
     return len(steps) > 2 and bool((steps[1:] * steps[:-1] < 0).mean() > 0.5)
 
 
 def _prechelt_loss(run: Run) -> bool:
     validation = _values(run, "val_loss")
-    if not len(validation) or np.nanmin(validation) <= 0:
+    known = validation[~np.isnan(validation)]
+    least = known.min(initial=np.inf)
+    if not 0 < least < np.inf:
         return False
-    return bool(100 * (validation[-1] / np.nanmin(validation) - 1) > 5)
+    return bool(100 * (validation[-1] / least - 1) > 5)
 
 
 def _prechelt_strips(run: Run, strips: int = 3, length: int = 5) -> bool:
     ends = _values(run, "val_loss")[length - 1 :: length]
-    rises = np.diff(ends) > 0
+    rises = _steps(ends) > 0
     return any(rises[i : i + strips].all() for i in range(max(0, len(rises) - strips + 1)))
 
 

@@ -81,6 +81,12 @@ def growing(epochs: int, power: float = 2.0) -> Rate:
     return lambda epoch: float((epoch + 1) ** power)
 
 
+def see_saw(epochs: int, high: float = 80.0) -> Rate:
+    """Every third epoch at many times the rate."""
+    del epochs
+    return lambda epoch: high if epoch % 3 == 2 else 1.0
+
+
 RATES = (
     step_drops,
     cosine,
@@ -95,6 +101,7 @@ RATES = (
     late_jump,
     saw,
     growing,
+    see_saw,
 )
 SCHEDULES = {f.__name__: f for f in RATES}
 
