@@ -35,7 +35,8 @@ def __getattr__(name: str) -> Any:
         globals()[name] = value
         return value
     if name == "Monitor":
-        raise ImportError(f"Monitor, the callback, is not part of kerasdx {__version__}", name=__name__)
+        what = f"Monitor, the callback, is not part of kerasdx {__version__}; it comes with the next release"
+        raise ImportError(what, name=__name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

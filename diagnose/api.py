@@ -11,7 +11,7 @@ from diagnose.analyze import Selection, analyze
 from diagnose.check import load_checks
 from diagnose.readers import read, read_object
 from diagnose.readers.base import ReadError
-from diagnose.readers.sources import expand
+from diagnose.readers.sources import Found, resolve
 from diagnose.report import Report, SourceError, merge
 from diagnose.run import Run
 
@@ -73,18 +73,20 @@ def diagnose_source(
     *,
     live: bool = False,
 ) -> Report:
-    """Read one source, as `expand` names it, and diagnose its runs; `live` while the training goes on."""
+    """Read one source, as `resolve` names it, and diagnose its runs; `live` while the training goes on."""
     return Report(runs=tuple(analyze(run, selection, live=live) for run in read(source, roles)))
 
 
 def expand_all(arguments: Sequence[str]) -> tuple[list[str], list[SourceError]]:
-    """Return the sources that the arguments stand for, each once, and the arguments that stand for none."""
+    """Return the sources that the arguments stand for, each once, and the arguments that stand for none or for more."""
     sources: dict[str, str] = {}
-    errors = []
+    errors: list[SourceError] = []
     for argument in arguments:
         try:
-            for source in expand(argument):
+            found = resolve(argument)
+            for source in found.sources:
                 sources.setdefault(_identity(source), source)
+            errors += _shortfall(argument, found)
         except ReadError as error:
             errors.append(SourceError(argument, str(error)))
     return list(sources.values()), errors
@@ -109,10 +111,16 @@ def _diagnose(source: Any, selection: Selection, roles: Mapping[str, str]) -> Re
     if not isinstance(source, str | os.PathLike):
         return Report(runs=tuple(analyze(run, selection) for run in read_object(source, roles)))
     argument = os.fspath(source)
-    found = expand(argument)
-    if [_identity(f) for f in found] == [_identity(argument)]:
+    found = resolve(argument)
+    if [_identity(f) for f in found.sources] == [_identity(argument)]:
         return diagnose_source(argument, selection, roles)
-    return merge([_tolerant(one, selection, roles) for one in found])
+    reports = [_tolerant(one, selection, roles) for one in found.sources]
+    return merge([*reports, Report(runs=(), errors=_shortfall(argument, found))])
+
+
+def _shortfall(argument: str, found: Found) -> tuple[SourceError, ...]:
+    """Return the error for a folder that was not searched whole: what was not looked at is not fine."""
+    return (SourceError(argument, found.shortfall),) if found.shortfall else ()
 
 
 def _tolerant(source: Any, selection: Selection, roles: Mapping[str, str]) -> Report:

@@ -129,7 +129,7 @@ def tally(report: Report) -> str:
 def understand(given: Mapping[str, Any]) -> Call:
     """Return what the command line and, behind it, the settings ask for."""
     settings = _settings(given)
-    output = Path(given["output"]) if given["output"] else None
+    output = Path(given["output"]) if given["output"] not in (None, "", "-") else None
     suffix_format = _SUFFIXES.get(output.suffix.lower()) if output else None
     call = Call(
         selection=_selection(given, settings),

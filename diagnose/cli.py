@@ -72,7 +72,7 @@ _PATH = click.Path(readable=False, path_type=str)
     "-o",
     metavar="FILE",
     type=_PATH,
-    help="Write the report to FILE; its suffix tells the format.",
+    help="Write the report to FILE; its suffix tells the format. - is standard output.",
 )
 @click.option(
     "--select",

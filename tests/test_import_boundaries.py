@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+import diagnose
 from tests import training_logs
 
-ROOT = Path(__file__).parents[1]
+#: Where the package is imported from: these tests run on the installed one too.
+ROOT = Path(diagnose.__file__).parents[1]
 
 #: Modules -> what of this project they may import; the first pattern that matches a module counts.
 ALLOWED = {
@@ -164,7 +166,7 @@ def test_a_report_needs_none_of_the_heavy_packages(tmp_path: Path, log: str) -> 
         (traps / f"{name}.py").write_text(f"raise RuntimeError('{name} was imported')\n")
     path = training_logs.write(tmp_path, "run.csv", getattr(training_logs, log)())
     result = subprocess.run(
-        [sys.executable, "-m", "diagnose", str(path)],
+        [sys.executable, "-m", "diagnose", path.name],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": f"{traps}{os.pathsep}{ROOT}"},
         capture_output=True,

@@ -138,14 +138,14 @@ def arrived_at(curve: Curve, tolerance: float) -> int:
     return int(away[-1]) + 1 if len(away) else 0
 
 
-def longest_level(curve: Curve, band: float) -> tuple[int, int]:
-    """Return the first and last index of the longest stretch in which the smoothed curve spans at most `band`.
+def longest_level(curve: Curve, band: float, until: int) -> tuple[int, int]:
+    """Return the first and last index of the longest stretch before `until` in which the smoothed curve spans `band`.
 
     Greedy: a new stretch begins where the value leaves the last one's band.
     """
     best = (0, 0)
     first, low, high = 0, math.inf, -math.inf
-    for i, value in enumerate(curve.smooth.tolist()):
+    for i, value in enumerate(curve.smooth[:until].tolist()):
         low, high = min(low, value), max(high, value)
         if high - low > band:
             first, low, high = i, value, value

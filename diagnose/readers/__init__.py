@@ -128,6 +128,8 @@ def _read(name: str, roles: Roles, content: bytes | None) -> list[Run]:
         from diagnose.readers import mlflow
 
         return mlflow.read_uri(name, roles)
+    if content is None and not name:
+        raise ReadError("an empty name is no source", "name a log or a folder")
     document = _open(name, content)
     if not document.is_directory:
         _refuse_empty(document)
@@ -236,8 +238,10 @@ def _nearest(path: Path) -> str:
             names = [entry.name for entry in islice(entries, 2000)]
     except OSError:
         return ""
-    near = difflib.get_close_matches(path.name, names, n=1)
-    return str(path.with_name(near[0])) if near else ""
+    # Without the suffix, which a mistyped name and its neighbours share: missing.csv is not meant to be bin.csv.
+    by_stem = {Path(name).stem.lower(): name for name in sorted(names, key=lambda n: Path(n).suffix == path.suffix)}
+    near = difflib.get_close_matches(path.stem.lower(), by_stem, n=1, cutoff=0.7)
+    return str(path.with_name(by_stem[near[0]])) if near else ""
 
 
 def cleaned(text: str, limit: int = NAME_LENGTH) -> str:

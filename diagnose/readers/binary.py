@@ -8,9 +8,7 @@ _SAVE_HISTORY = (
     "save the history as text where it was pickled: pandas.DataFrame(history).to_csv('history.csv'), or json.dump"
 )
 _UNPACK = "unpack it and pass the log inside"
-_MODEL = (
-    "a log has one row per epoch: train with CSVLogger('run.csv') or diagnose's Monitor('run.csv') and pass that file"
-)
+_MODEL = "a log has one row per epoch: train with the callback CSVLogger('run.csv') and pass that file"
 
 #: First bytes -> (what it is, what to do).
 _MAGIC: tuple[tuple[bytes, str, str], ...] = (

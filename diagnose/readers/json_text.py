@@ -8,8 +8,10 @@ from typing import Any
 
 from diagnose.readers.base import Document, ReadError
 
-#: A parsed document takes about ten times its size in memory.
-MAX_BYTES = 64 * 1024 * 1024
+MAX_BYTES = 32 * 1024 * 1024
+#: What a parsed document takes in memory goes by its values: some 100 bytes each, 200 MB in all.
+MAX_VALUES = 2_000_000
+_EXPORT = "export only the history, as CSV or JSON"
 
 
 class SeveralError(ValueError):
@@ -64,8 +66,10 @@ def _text(document: Document) -> str:
     if len(content) > MAX_BYTES:
         raise ReadError(
             f"is JSON of more than {MAX_BYTES // 2**20} MB, too large for a training log",
-            "export only the history, as CSV or JSON",
+            _EXPORT,
         )
+    if sum(map(content.count, (b",", b"[", b"{"))) > MAX_VALUES:  # each value but the first follows one of these
+        raise ReadError(f"is JSON of more than {MAX_VALUES:,} values, too many for a training log", _EXPORT)
     return content.decode(document.encoding, errors="replace")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from diagnose.readers import json_text
 from diagnose.readers.base import Document, ReadError, Roles
 from diagnose.readers.columns import classify
-from diagnose.readers.rows import Log, Row, runs_of
+from diagnose.readers.rows import MAX_ROWS, Log, Row, runs_of
 from diagnose.run import Run
 
 FORMAT = "keras-history-json"
@@ -92,6 +92,8 @@ def _of_columns(content: Mapping[str, Any], label: str) -> Log | None:
     if not any(classify(name).is_judged for name in columns):
         return None
     length = max(map(len, columns.values()))
+    if length > MAX_ROWS:
+        raise ReadError(f"has more than {MAX_ROWS:,} values in a curve", "log every epoch in place of every step")
     numbers = [_cell(i) for i in index]
     numbered = len(numbers) == length and all(isinstance(n, float) for n in numbers)
     rows: list[Row] = []
@@ -113,6 +115,8 @@ def _of_table(content: Mapping[str, Any], label: str) -> Log | None:
 
 def _of_rows(content: Sequence[Any], label: str) -> Log | None:
     """Return the log in a list of rows."""
+    if len(content) > MAX_ROWS:
+        raise ReadError(f"has more than {MAX_ROWS:,} rows", "log every epoch in place of every step")
     cells = [
         {name: cell for name, value in row.items() if (cell := _cell(value)) is not None}
         for row in content

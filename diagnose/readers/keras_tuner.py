@@ -23,10 +23,7 @@ FORMAT = "keras-tuner"
 _TRIAL = re.compile(r'"trial_id"\s*:')
 _ORACLE = re.compile(r'"(?:ongoing_trials|tried_so_far|start_order)"\s*:')
 _MIN_CURVE = 2
-_MEND = (
-    "KerasTuner keeps the best epoch only; search with kerasdx' tune, which keeps the curves, or pass what "
-    "CSVLogger('run.csv') or Monitor('run.csv') wrote in a trial"
-)
+_MEND = "KerasTuner keeps the best epoch only; pass what the callback CSVLogger('run.csv') wrote in a trial"
 
 
 def matches(document: Document) -> bool:

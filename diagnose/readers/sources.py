@@ -30,6 +30,7 @@ _CURVE_NAME = re.compile(
 )
 #: Tables that could be anything are read to see whether they are logs, up to this size.
 _MAX_TRIED = 1024 * 1024
+_FURTHER_DOWN = "pass the folders further down by themselves"
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 
 
@@ -45,15 +46,31 @@ class Found:
         How many entries were looked at.
     complete
         False where the search stopped at its bounds.
+    empty
+        How many files named like a log have nothing in them.
     """
 
     sources: list[str] = field(default_factory=list)
     looked_at: int = 0
     complete: bool = True
+    empty: int = 0
+
+    @property
+    def shortfall(self) -> str:
+        """What an incomplete search may have missed, in one line; empty where it was complete."""
+        if self.complete:
+            return ""
+        bounds = f"{MAX_ENTRIES:,} entries, {MAX_DEPTH} folders deep"
+        return f"was searched in part only ({bounds}): there may be more logs; {_FURTHER_DOWN}"
 
 
 def expand(argument: str) -> list[str]:
-    """Return the sources that an argument of the command stands for.
+    """Return the sources that an argument of the command stands for; see `resolve`."""
+    return resolve(argument).sources
+
+
+def resolve(argument: str) -> Found:
+    """Return the sources that an argument of the command stands for, and whether these are all.
 
     Parameters
     ----------
@@ -66,12 +83,19 @@ def expand(argument: str) -> list[str]:
         The folder has no log in it, or cannot be listed.
     """
     if argument == "-" or argument.startswith("mlflow:") or not os.path.isdir(argument):
-        return [argument]
+        return Found([argument])
     found = find(argument)
-    if not found.sources:
-        bound = "" if found.complete else f" among the first {found.looked_at:,} entries"
-        raise ReadError(f"is a folder without a training log{bound}", f"diagnose reads {RECOGNISED}")
-    return found.sources
+    if found.sources:
+        return found
+    if not found.complete:
+        raise ReadError(f"has no training log in its first {found.looked_at:,} entries", _FURTHER_DOWN)
+    if found.empty:
+        files = "1 file has" if found.empty == 1 else f"{found.empty} files have"
+        raise ReadError(
+            f"is a folder without a training log, but {files} nothing in it yet",
+            "has the training written its first epoch?",
+        )
+    raise ReadError("is a folder without a training log", f"diagnose reads {RECOGNISED}")
 
 
 def find(folder: str) -> Found:
@@ -109,6 +133,8 @@ def _walk(folder: Path, depth: int, visited: set[tuple[int, int]], found: Found)
                 _walk(path, depth + 1, visited, found)
         elif is_candidate(path) and not (whole is not None and is_event_file(path.name)):
             found.sources.append(str(path))
+        elif path.suffix.lower() in _SUFFIXES and _is_empty(path):
+            found.empty += 1
 
 
 def _leaves_files(module: object) -> bool:
@@ -156,6 +182,13 @@ def is_candidate(path: Path) -> bool:
         return events or _is_log(document)
     except OSError:
         return not events and path.suffix.lower() == ".csv"  # named like a log and unreadable: to be reported
+
+
+def _is_empty(path: Path) -> bool:
+    try:
+        return path.stat().st_size == 0
+    except OSError:
+        return False
 
 
 def _is_log(document: Document) -> bool:

@@ -46,7 +46,8 @@ _FEW_LINES = 4
 #: From this many lines on, a table with more lines left out than read is none.
 _ENOUGH = 10_000
 
-_NUMBER = r"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|nan|inf(?:inity)?)"
+#: ``\d+\.?\d*`` would try every way to part a long row of digits in two.
+_NUMBER = r"[-+]?(?:\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|nan|inf(?:inity)?)"
 _WRAPPED = re.compile(
     rf"(?:(?:tf\.)?[Tt]ensor|(?:np\.|numpy\.)?(?:float\d*|int\d*|array))\(\[?\s*({_NUMBER})\.?\s*\]?(?:,.*)?\)"
     rf"|\[\s*({_NUMBER})\s*\]|({_NUMBER})\s*%",
@@ -287,9 +288,9 @@ def _layouts(lines: Sequence[str], delimiter: str) -> Iterator[Layout]:
                 yield _headerless(rows[at:], delimiter, runs[at])
             continue
         names = tuple(map(clean_name, fields))
-        if not any(names) or not all(map(_is_name, fields)):
-            continue
         following = runs[at + 1] if at + 1 < len(rows) else 0
+        if not any(names) or not (all(map(_is_name, fields)) or (following and _names_a_curve(fields))):
+            continue
         width = len(rows[at + 1][1]) if following else len(names)
         if width == len(names) + 1 and delimiter in ("  ", " "):
             names = ("", *names)  # the index that pandas prints has no name
@@ -307,6 +308,11 @@ def _layouts(lines: Sequence[str], delimiter: str) -> Iterator[Layout]:
 def _is_name(cell: str) -> bool:
     """Whether a cell could name a column: prose, JSON and ``key=value`` do not."""
     return len(cell) <= MAX_NAME and not _NO_NAME.search(cell)
+
+
+def _names_a_curve(fields: Sequence[str]) -> bool:
+    """Whether a loss or a metric is named plainly: then a name beside it may hold any sign, as ``acc>0.5`` does."""
+    return any(_is_name(cell) and classify(clean_name(cell)).is_judged for cell in fields)
 
 
 def _distinct(names: Sequence[str]) -> tuple[str, ...]:

@@ -34,7 +34,8 @@ _MEASURED = (
     r"loss|acc|accuracy|error|err|auc|f1|dice|iou|mae|mse|rmse|mape|lr|rate|score|perplexity|ppl|reward|map|psnr|ssim"
     r"|acc@\d"
 )
-_WORD = r"[A-Za-z][\w/.@-]{0,60}"
+#: What follows a word is no character of one, so to give some back would find nothing (``+``: possessive).
+_WORD = r"[A-Za-z][\w/.@-]{0,60}+"
 _PAIR = re.compile(
     rf"""(?<![\w.])
     (?:(?P<name>{_WORD}(?:\ {_WORD}){{0,3}})['"]?\s{{0,9}}[:=]\s{{0,9}}

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from diagnose.renderers.plots import Curve, Mark, Plot
-from diagnose.renderers.wording import number, shorten
+from diagnose.renderers.wording import shorten, ticks
 from diagnose.run import Split
 
 #: Dots of a braille cell by (row, column), and the offset of the block in Unicode.
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 _BRAILLE = 0x2800
 _LABEL_WIDTH = 8
+#: Labels of a curve that hardly moves need more digits.
+_WIDEST_LABEL = 12
 _MOST_MARKS = 6
 
 #: Style of what a cell shows; the terminal turns it into colour.
@@ -56,7 +58,9 @@ def draw(plot: Plot, *, width: int, height: int, ascii: bool) -> list[list[Cell]
         Whether only ASCII can be shown.
     """
     symbols = ASCII if ascii else UNICODE
-    columns = width - _LABEL_WIDTH - 2
+    labels = _labels(plot, height)
+    label_width = max(_LABEL_WIDTH, *map(len, labels.values()))
+    columns = width - label_width - 2
     marks = sorted(plot.marks, key=lambda m: m.number)[:_MOST_MARKS]
     grid = _Grid(columns, height, ascii)
     drawn = _line_splits(plot)
@@ -68,15 +72,20 @@ def draw(plot: Plot, *, width: int, height: int, ascii: bool) -> list[list[Cell]
             grid.scatter(plot, curve)
     for mark in marks:
         grid.guide(_column(plot, mark.epoch, columns), symbols.guide)
-    labels = {0: 1.0, height // 2: 1 - (height // 2) / (height - 1), height - 1: 0.0}
     lines = [_legend(plot, symbols, drawn, width)]
     for row in range(height):
-        label = number(plot.y.at(labels[row])) if row in labels else ""
         side = symbols.tick if row in labels else symbols.side
-        lines.append([(f"{label[:_LABEL_WIDTH]:>{_LABEL_WIDTH}} ", "dim"), (side, "dim"), *grid.row(row)])
-    lines.append([(" " * (_LABEL_WIDTH + 1) + symbols.corner, "dim"), *_floor(plot, marks, columns, symbols)])
-    lines.append([(" " * (_LABEL_WIDTH + 2) + _ends(plot, columns), "dim")])
+        lines.append([(f"{labels.get(row, ''):>{label_width}} ", "dim"), (side, "dim"), *grid.row(row)])
+    lines.append([(" " * (label_width + 1) + symbols.corner, "dim"), *_floor(plot, marks, columns, symbols)])
+    lines.append([(" " * (label_width + 2) + _ends(plot, columns), "dim")])
     return lines
+
+
+def _labels(plot: Plot, height: int) -> dict[int, str]:
+    """Return the numbers on the value axis: row -> text."""
+    rows = (0, height // 2, height - 1)
+    values = [plot.y.at(1 - row / (height - 1)) for row in rows]
+    return dict(zip(rows, ticks(values, _WIDEST_LABEL), strict=True))
 
 
 def points(width: int) -> int:

@@ -7,7 +7,7 @@ Jinja2 escapes all that goes into the templates; the drawings escape their own t
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,12 +74,15 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(wording=wording, is_layer_table=lambda item: isinstance(item, LayerTable))
+    environment.globals.update(
+        wording=wording, finding_anchor=finding_anchor, is_layer_table=lambda item: isinstance(item, LayerTable)
+    )
     return environment
 
 
 def _context(report: Report) -> Mapping[str, Any]:
     in_full = _in_full(report)
+    sections = {i: _section(i, report.runs[i]) for i in in_full}
     return {
         "version": __version__,
         "title": _title(report),
@@ -88,7 +91,8 @@ def _context(report: Report) -> Mapping[str, Any]:
         "rows": comparison.summary_rows(report.runs),
         "titles": comparison.without_common_folder([r.run.title for r in report.runs]),
         "comparisons": [_comparison(s) for s in _siblings(report)],
-        "sections": {i: _section(i, report.runs[i]) for i in in_full},
+        "sections": sections,
+        "first_told": _first_told(sections.values()),
         "style": Markup(_style()),
     }
 
@@ -129,6 +133,25 @@ def _section(index: int, report: RunReport) -> _Section:
         failed=outline.failed(report.outcomes),
         passed=outline.passed(report.outcomes),
     )
+
+
+def _first_told(sections: Iterable[_Section]) -> dict[str, tuple[str, str]]:
+    """Return where each piece of code stands first on the page: code -> anchor of the finding, and its place in words.
+
+    Sick runs of one folder mostly share their remedies: elsewhere a link stands for the code.
+    """
+    told: dict[str, tuple[str, str]] = {}
+    for section in sections:
+        for entry in outline.flatten(section.entries):
+            place = f"finding {entry.number} of {section.report.run.title}"
+            for fix in entry.finding.fixes:
+                told.setdefault(fix.code, (finding_anchor(section.anchor, entry), place))
+    return told
+
+
+def finding_anchor(section: str, entry: Entry) -> str:
+    """Return the id of a finding's part of the page."""
+    return f"{section}-finding-{entry.number}"
 
 
 def _comparison(siblings: comparison.Siblings) -> _Comparison:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from diagnose.renderers.plots import Curve, HeatMap, Mark, Plot, Scale
-from diagnose.renderers.wording import number, shorten
+from diagnose.renderers.wording import number, shorten, ticks
 from diagnose.run import FloatArray, Split
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -27,6 +27,8 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe
 
 _CHART_WIDTH, _PLOT_HEIGHT = 480.0, 190.0
 _LEFT, _RIGHT, _BOTTOM = 56.0, 12.0, 34.0
+#: Characters of the longest number on the value axis; more than seven widen the left margin.
+_WIDEST_TICK = 12
 _LEGEND_HEIGHT, _LABEL_HEIGHT = 24.0, 17.0
 _LABEL_ROWS, _MOST_MARKS = 3, 24
 #: With more points than this a curve is drawn thinner, for its noise would fill the drawing.
@@ -50,13 +52,13 @@ def chart(plot: Plot, *, standalone: bool = False) -> str:
     standalone
         Whether the SVG is a file of its own, which then carries its colours.
     """
-    labels = _place_labels(plot)
+    labels = _place_labels(plot, _left_margin(plot))
     rows = max((label.row + 1 for label in labels), default=0)
     top = _LEGEND_HEIGHT + rows * _LABEL_HEIGHT + 8
     frame = _Frame(plot, top)
     classes = [_SPLIT_CLASS[c.split] for c in plot.curves]
     body = [
-        *_legend(plot, classes),
+        *_legend(frame, classes),
         *_axes(frame),
         *_restarts(frame),
         *_broken(frame),
@@ -106,25 +108,35 @@ class _Frame:
 
     def __init__(self, plot: Plot, top: float) -> None:
         self.plot = plot
+        self.left = _left_margin(plot)
         self.top = top
         self.bottom = top + _PLOT_HEIGHT
         self.right = _CHART_WIDTH - _RIGHT
 
     def x(self, epochs: FloatArray | float) -> FloatArray:
-        return _LEFT + self.plot.x.position(np.asarray(epochs)) * (self.right - _LEFT)
+        return self.left + self.plot.x.position(np.asarray(epochs)) * (self.right - self.left)
 
     def y(self, values: FloatArray | float) -> FloatArray:
         return self.bottom - self.plot.y.position(np.asarray(values)) * _PLOT_HEIGHT
 
 
+def _left_margin(plot: Plot) -> float:
+    """Return the room for the numbers on the value axis."""
+    return max(_LEFT, 7 + max(map(_width, _tick_labels(plot)), default=0.0))
+
+
+def _tick_labels(plot: Plot) -> list[str]:
+    return ticks(plot.y.ticks, _WIDEST_TICK)
+
+
 def _axes(frame: _Frame) -> list[str]:
     plot = frame.plot
     drawn = []
-    for value in plot.y.ticks:
+    for value, label in zip(plot.y.ticks, _tick_labels(plot), strict=True):
         y = float(frame.y(value))
-        drawn.append(_tag("path", d=f"M{_LEFT:g} {y:.1f}H{frame.right:g}", **{"class": "grid"}))
-        drawn.append(_text(_LEFT - 7, y + 4, number(value), "tick", anchor="end"))
-    drawn.append(_tag("path", d=f"M{_LEFT:g} {frame.bottom:g}H{frame.right:g}", **{"class": "floor"}))
+        drawn.append(_tag("path", d=f"M{frame.left:g} {y:.1f}H{frame.right:g}", **{"class": "grid"}))
+        drawn.append(_text(frame.left - 7, y + 4, label, "tick", anchor="end"))
+    drawn.append(_tag("path", d=f"M{frame.left:g} {frame.bottom:g}H{frame.right:g}", **{"class": "floor"}))
     end = f"{plot.axis} {plot.x.high:g}"
     drawn.append(_text(frame.right, frame.bottom + 17, end, "tick", anchor="end"))
     for epoch in plot.x.ticks:
@@ -150,9 +162,9 @@ def _path(frame: _Frame, curve: Curve, css_class: str) -> str:
     return _tag("path", d="".join(steps), **{"class": f"curve {css_class}{dense}"})
 
 
-def _legend(plot: Plot, classes: Sequence[str]) -> list[str]:
+def _legend(frame: _Frame, classes: Sequence[str]) -> list[str]:
+    plot, x = frame.plot, frame.left
     drawn = []
-    x = _LEFT
     for curve, css in zip(plot.curves, classes, strict=True):
         name = _fit(curve.name, 130 if len(plot.curves) > 2 else 160)
         drawn.append(_tag("path", d=f"M{x:g} 11h24", **{"class": f"curve {css}"}))
@@ -211,24 +223,24 @@ class _Label:
     row: int
 
 
-def _place_labels(plot: Plot) -> list[_Label]:
+def _place_labels(plot: Plot, margin: float) -> list[_Label]:
     """Return the marks with labels that do not overlap: names where all find room, else numbers."""
     marks = sorted(plot.marks, key=lambda m: (-m.severity.rank, m.number))[:_MOST_MARKS]
-    named = _try_labels(plot, marks, [f"{m.number} {_fit(m.label, 220)}" for m in marks])
+    named = _try_labels(plot, margin, marks, [f"{m.number} {_fit(m.label, 220)}" for m in marks])
     if all(label.text for label in named):
         return named
-    return _try_labels(plot, marks, [str(m.number) for m in marks])
+    return _try_labels(plot, margin, marks, [str(m.number) for m in marks])
 
 
-def _try_labels(plot: Plot, marks: Sequence[Mark], texts: Sequence[str]) -> list[_Label]:
+def _try_labels(plot: Plot, margin: float, marks: Sequence[Mark], texts: Sequence[str]) -> list[_Label]:
     """Return labels with these texts, the first marks served first; one without room has no text."""
     taken: list[list[tuple[float, float]]] = [[] for _ in range(_LABEL_ROWS)]
     right = _CHART_WIDTH - _RIGHT
     labels = []
     for mark, text in zip(marks, texts, strict=True):
-        x = _LEFT + float(plot.x.position(np.asarray(mark.epoch))) * (right - _LEFT)
+        x = margin + float(plot.x.position(np.asarray(mark.epoch))) * (right - margin)
         width = _width(text) + 8
-        left = min(max(x - 8, _LEFT - 40), right - width)
+        left = min(max(x - 8, margin - 40), right - width)
         free = (
             row
             for row, intervals in enumerate(taken)

@@ -47,6 +47,8 @@ _WIDE = 100
 _NARROW = 60
 _MIN_WIDTH = 40
 _FIX_INDENT = 11
+#: Code is never wrapped, so it stands as far to the left as it can.
+_CODE_INDENT = 4
 _MIN_SOURCE = 20
 _MAX_TEXT = 100
 
@@ -326,7 +328,7 @@ def _fix(page: _Page, fix: Fix, number: int, told_at: int | None, verbose: bool)
         return
     page.text(wording.rationale(fix), indent=_FIX_INDENT)
     if fix.code and (verbose or number == 1):
-        page.code(fix.code, indent=_FIX_INDENT)
+        page.code(fix.code, indent=_CODE_INDENT)
 
 
 def _effect(page: _Page, entry: Entry, axis: str, told: dict[str, int], verbose: bool) -> None:

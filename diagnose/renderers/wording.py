@@ -37,18 +37,34 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
-def number(value: float) -> str:
-    """Return a number with about four significant digits, without an exponent where it is easy to read."""
+def number(value: float, digits: int = 4) -> str:
+    """Return a number with about so many significant digits, without an exponent where it is easy to read."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
         return "infinity" if value > 0 else "-infinity"
     size = abs(value)
-    if 1000 <= size < 1e6:
+    if 1000 <= size < 1e6 and digits <= 4:
         return f"{value:.0f}"
-    text = f"{value:.4g}" if size == 0 or size >= 1e-4 else f"{value:.3g}"
+    text = f"{value:.{digits}g}" if size == 0 or size >= 1e-4 else f"{value:.{max(1, digits - 1)}g}"
     mantissa, exponent, power = text.partition("e")
     return f"{mantissa}e{int(power)}" if exponent else text
+
+
+def ticks(values: Sequence[float], width: int) -> list[str]:
+    """Return the numbers on an axis, each at most `width` characters, with the digits that tell them apart."""
+    for digits in range(4, 16):
+        written = [number(value, digits) for value in values]
+        if max(map(len, written), default=0) > width:
+            break
+        if len(set(written)) == len(set(values)):
+            return written
+    return [_within(value, width) for value in values]
+
+
+def _within(value: float, width: int) -> str:
+    """Return a number with as many of four digits as `width` characters hold: cut, it would be another number."""
+    return next((text for digits in (4, 3, 2) if len(text := number(value, digits)) <= width), number(value, 1))
 
 
 def measured(value: float, unit: str = "") -> str:

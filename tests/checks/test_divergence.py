@@ -92,6 +92,34 @@ def test_the_unit_of_the_loss_does_not_matter(scale):
     assert ours.evidence[0].value == pytest.approx(theirs.evidence[0].value)
 
 
+# -- under a rate that rises ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("factor", [1.1, 1.3, 2.0])
+@pytest.mark.parametrize("end", [0.9, 3.0], ids=["below its start", "above its start"])
+def test_a_rate_that_rises_in_every_epoch_is_the_cause_and_no_excuse(factor, end):
+    """A schedule with the wrong sign: each epoch raises the rate, and none of them is a warm restart."""
+    n = 60
+    loss = path(n, (0, 1.0), (0.3, 0.3), (0.5, 0.3), (0.9, end), (1, end)) + noise(n, 1e-3)
+    assert one(CHECK, run(loss=loss, learning_rate=1e-6 * factor ** np.arange(n))).severity == Severity.CRITICAL
+
+
+@pytest.mark.parametrize(("left", "fires"), [(0.05, False), (0.15, True)])
+def test_how_late_a_warm_restart_must_be(left, fires):
+    """What has not come down in a tenth of the run stays up."""
+    n = 200
+    restarted = np.arange(n) >= n * (1 - left)
+    loss = decay(n) + noise(n, 0.005) + np.where(restarted, 0.5, 0.0)
+    assert bool(look(CHECK, run(loss=loss, learning_rate=np.where(restarted, 1e-1, 1e-3)))) == fires
+
+
+def test_a_warm_restart_lifts_no_loss_above_where_it_began():
+    values = decay(60) + noise(60, 0.005)
+    values[57:] += 5
+    rate = np.r_[np.full(57, 1e-3), np.full(3, 1e-1)]
+    assert look(CHECK, run(loss=values, learning_rate=rate))
+
+
 # -- healthy look-alikes -----------------------------------------------------------------------------------------------
 
 

@@ -80,17 +80,35 @@ def test_validation_better_than_training_is_no_gap():
     assert look(CHECK, run(accuracy=[0.54], val_accuracy=[0.98])) == ()
 
 
-@pytest.mark.xfail(strict=True, reason="a pair of validation losses ends the search before the test score is looked at")
 def test_98_percent_against_54_in_test_beside_a_validation_loss():
     n = 20
     a_run = run(loss=decay(n), val_loss=decay(n), accuracy=np.full(n, 0.98), test_accuracy=np.full(n, 0.54))
     one(CHECK, a_run)
 
 
-@pytest.mark.xfail(strict=True, reason="a pair of validation scores ends the search before the test score is looked at")
 def test_good_on_validation_and_poor_in_test():
     """Knowledge: 'validation and test disagree' is a fault of its own; here it is the gap to the test data."""
-    one(CHECK, run(accuracy=[0.98], val_accuracy=[0.97], test_accuracy=[0.54]))
+    finding = one(CHECK, run(accuracy=[0.98], val_accuracy=[0.97], test_accuracy=[0.54]))
+    assert "test_accuracy only 54%" in finding.summary
+
+
+def test_poor_on_validation_and_good_in_test():
+    finding = one(CHECK, run(accuracy=[0.98], val_accuracy=[0.54], test_accuracy=[0.97]))
+    assert "val_accuracy only 54%" in finding.summary
+
+
+def test_poor_in_both_is_told_once():
+    finding = one(CHECK, run(accuracy=[0.98], val_accuracy=[0.6], test_accuracy=[0.5]))
+    assert finding.evidence[0].right_name == "val_accuracy"
+
+
+def test_good_in_both_is_no_gap():
+    assert look(CHECK, run(accuracy=[0.98], val_accuracy=[0.96], test_accuracy=[0.95])) == ()
+
+
+def test_a_score_that_cannot_be_compared_does_not_stand_in_the_way():
+    """The R2 of the validation has no training score beside it; the accuracy in test has."""
+    assert one(CHECK, run(accuracy=[0.98], val_r2=[0.9], test_accuracy=[0.54]))
 
 
 # -- by the loss -------------------------------------------------------------------------------------------------------
@@ -107,6 +125,13 @@ def test_the_validation_loss_is_a_multiple_of_the_training_loss():
     finding = one(CHECK, parted(8))
     assert (finding.severity, finding.epoch) == (Severity.WARNING, 99)
     assert finding.evidence[0].value == pytest.approx(8, rel=0.01)
+
+
+def test_the_test_loss_is_judged_in_the_same_way_beside_a_validation_loss_that_follows():
+    a_run = parted(8)
+    train, other = a_run.get("loss").values, a_run.get("val_loss").values
+    finding = one(CHECK, run(loss=train, val_loss=1.1 * train, test_loss=other))
+    assert finding.evidence[0].left_name == "test_loss"
 
 
 @pytest.mark.parametrize(("factor", "fires"), [(UNDER, False), (OVER, True)])

@@ -59,7 +59,6 @@ def test_an_accuracy_lies_between_nothing_and_a_whole(value, scale, count):
     assert len(found) == count
 
 
-@pytest.mark.xfail(strict=True, reason="_SCORES lacks top1_accuracy, which readers tell apart from accuracy")
 def test_a_top_1_accuracy_above_one_is_impossible():
     one(CHECK, run(loss=decay(3), top1_accuracy=[0.5, 0.6, 1.2]))
 

@@ -70,6 +70,18 @@ def test_a_good_score_is_no_fault(factor, fires):
     assert bool(look(CHECK, a_run)) == fires
 
 
+@pytest.mark.parametrize(("factor", "fires"), [(UNDER, True), (OVER, False)])
+def test_a_score_that_gained_much_is_no_fault(factor, fires):
+    """An average precision has no skill; that it rose from nothing shows that ground was covered."""
+    score = line(200, 0.0, factor * OPTIONS.score_gain)
+    assert bool(look(CHECK, run(loss=creeping(OPTIONS.little / 3), map=score))) == fires
+
+
+def test_a_loss_that_rose_first_is_no_straight_descent():
+    values = path(200, (0, 1.0), (0.2, 1.2), (1, 0.9)) + noise(200, 1e-4)
+    assert look(CHECK, run(loss=values)) == ()
+
+
 @pytest.mark.parametrize("scale", [1e9, 1e-6])
 def test_the_unit_of_the_loss_does_not_matter(scale):
     loss = creeping(OPTIONS.little / 3)
@@ -80,12 +92,14 @@ def test_the_unit_of_the_loss_does_not_matter(scale):
 # -- a schedule that took the rate away --------------------------------------------------------------------------------
 
 
-def decayed_away(realized: float = 0.0, at: float = 1 / 3, n: int = 60, **options):
+def decayed_away(
+    realized: float = 0.0, at: float = 1 / 3, n: int = 60, rate: float = 1e-4, sigma: float = 1e-4, **more
+):
     """A straight descent from 2 to 1, then what came of the half of it that the remaining epochs promised."""
     gone = round(n * at)
     promised = 1.0 / (gone - 1) * (n - gone) / 2
-    loss = np.r_[line(gone, 2.0, 1.0), np.full(n - gone, 1.0 - realized * promised)]
-    return run(loss=loss + noise(n, 1e-4), learning_rate=np.where(np.arange(n) < gone, 0.1, 1e-4), **options)
+    loss = np.r_[line(gone, 2.0, 1.0), np.full(n - gone, 1.0 - realized * promised)] + noise(n, sigma)
+    return run(**{"loss": loss, "learning_rate": np.where(np.arange(n) < gone, 0.1, rate)} | more)
 
 
 def test_a_rate_that_was_gone_while_the_loss_still_fell():
@@ -98,6 +112,43 @@ def test_a_rate_that_was_gone_while_the_loss_still_fell():
 @pytest.mark.parametrize(("factor", "fires"), [(UNDER, True), (OVER, False)])
 def test_how_little_came_of_what_the_old_pace_promised(factor, fires):
     assert bool(look(CHECK, decayed_away(factor * OPTIONS.kept), little=0.0)) == fires
+
+
+@pytest.mark.parametrize(("factor", "fires"), [(UNDER, False), (OVER, True)])
+def test_how_much_the_old_pace_must_have_promised(factor, fires):
+    """A fall from 2 to 1 that had slowed down: half of the remaining 60 epochs at that pace bring a share of it."""
+    pace = factor * OPTIONS.promised / 30
+    loss = np.r_[path(30, (0, 2.0), (0.5, 1 + 15 * pace), (1, 1.0)), np.full(60, 1.0)] + noise(90, 1e-6)
+    rate = np.where(np.arange(90) < 30, 0.1, 1e-4)
+    assert bool(look(CHECK, run(loss=loss, learning_rate=rate))) == fires
+
+
+@pytest.mark.parametrize(("factor", "fires"), [(UNDER, True), (OVER, False)])
+def test_how_low_the_rate_must_have_fallen(factor, fires):
+    assert bool(look(CHECK, decayed_away(rate=factor * 0.01))) == fires
+
+
+@pytest.mark.parametrize("schedule", ["smooth", "stepped"])
+def test_the_schedule_may_have_any_shape(schedule):
+    at = np.arange(60)
+    rate = 0.1 * 0.89**at if schedule == "smooth" else np.where(at < 10, 0.1, np.where(at < 20, 0.03, 0.003))
+    assert one(CHECK, decayed_away(learning_rate=rate)).epoch == 20
+
+
+def test_only_a_logged_rate_can_have_been_taken_away():
+    assert look(CHECK, decayed_away(learning_rate=[])) == ()
+    assert look(CHECK, decayed_away(learning_rate=np.full(60, 0.1))) == ()
+    assert look(CHECK, decayed_away(learning_rate=[*np.full(20, 0.1), *np.full(35, 1e-4), *np.full(5, 0.1)])) == ()
+
+
+@pytest.mark.parametrize(("factor", "fires"), [(UNDER, True), (OVER, False)])
+def test_a_good_score_is_no_fault_whatever_the_schedule(factor, fires):
+    accuracy = np.full(60, 0.1 + 0.9 * factor * OPTIONS.good)
+    assert bool(look(CHECK, decayed_away(accuracy=accuracy, config=TEN))) == fires
+
+
+def test_a_pace_within_the_noise_promises_nothing():
+    assert look(CHECK, decayed_away(sigma=0.2)) == ()
 
 
 @pytest.mark.parametrize(("factor", "fires"), [(UNDER, False), (OVER, True)])

@@ -88,10 +88,6 @@ def test_a_straight_descent_has_no_noise():
     assert look(CHECK, run(loss=line(60, 1.0, 0.2))) == ()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="one spike of three epochs, smoothed over, is more than a tenth of the second half: 'swings by 87 %'",
-)
 def test_a_spike_that_recovers():
     values = decay(60) + noise(60, 0.005)
     values[40:43] += (5, 2, 0.5)

@@ -82,6 +82,25 @@ def test_the_rise_must_last(factor, fires):
     assert bool(look(CHECK, run(val_loss=values + noise(200, 1e-4)))) == fires
 
 
+def lucky(trend: float, sigmas: float, n: int = 100):
+    """A minimum some sigmas below the rest, whose second half lies above its first by a share of that rise."""
+    end, best = 0.7, 0.5
+    lower = end - trend * (end - best)
+    values = path(n, (0, 1.0), (0.2, best), (0.25, best), (0.27, lower), (0.61, lower), (0.63, end), (1, end))
+    return run(loss=decay(n), val_loss=values + wobble(n, (end - best) / sigmas * np.sqrt(5)))
+
+
+@pytest.mark.parametrize(("factor", "fires"), [(UNDER, False), (OVER, True)])
+def test_a_rise_of_a_few_sigmas_must_go_on_after_the_minimum(factor, fires):
+    between = (OPTIONS.sigmas + OPTIONS.sure_sigmas) / 2
+    assert bool(look(CHECK, lucky(factor * OPTIONS.trend, between))) == fires
+
+
+@pytest.mark.parametrize(("factor", "fires"), [(UNDER, False), (OVER, True)])
+def test_from_how_many_sigmas_on_no_trend_is_asked(factor, fires):
+    assert bool(look(CHECK, lucky(0.0, factor * OPTIONS.sure_sigmas))) == fires
+
+
 @pytest.mark.parametrize(("factor", "fires"), [(UNDER, False), (OVER, True)])
 def test_a_run_too_short_to_know_its_noise_must_rise_far(factor, fires):
     """Of four points, the last three smooth to the minimum."""
@@ -161,6 +180,17 @@ def test_noise_around_a_level(sigma, tolerated):
         for seed in range(seeds)
     )
     assert false_alarms <= tolerated * seeds
+
+
+@pytest.mark.parametrize("fall", [0.0, 1.0], ids=["level", "level after a fall"])
+def test_level_noise_of_any_size_in_runs_of_any_length(fall):
+    """Among 12 to 200 noisy epochs of 3 to 25 % one is the best, and the end lies above it: seldom by a trend."""
+    rng, runs, false_alarms = np.random.default_rng(7), 300, 0
+    for _ in range(runs):
+        n, sigma = int(rng.integers(12, 201)), rng.uniform(0.03, 0.25)
+        level = 0.5 * (1 + fall * decay(n, floor=0.0, tau=n / 20))
+        false_alarms += bool(look(CHECK, run(loss=decay(n), val_loss=level * (1 + rng.normal(0, sigma, n)))))
+    assert false_alarms <= 0.07 * runs
 
 
 def test_a_rise_from_almost_nothing_to_almost_nothing():

@@ -106,6 +106,56 @@ def left(level: float, drop: float = 0.6, n: int = 400):
     )
 
 
+def test_a_plateau_that_was_left_again_is_told_with_its_begin_and_end():
+    finding = one(CHECK, left(0.4))
+    assert finding.severity == Severity.WARNING
+    (stretch,) = finding.evidence
+    assert finding.epoch == stretch.start == pytest.approx(0.3 * 400, abs=10)
+    assert stretch.end == pytest.approx(0.7 * 400, abs=10)
+    assert stretch.value == pytest.approx(40, abs=3)
+    assert "then fell to 0.1" in finding.summary
+    assert fix_ids(finding)[0] == "use-adam"
+
+
+def twice_level(first: float, last: float, n: int = 400):
+    """Level over a share of the run, then, far below, over another one at its end."""
+    values = path(n, (0, 1.0), (0.1, 0.6), (0.1 + first, 0.6), (1 - last, 0.1), (1, 0.1))
+    return run(loss=values + noise(n, 1e-5))
+
+
+def test_the_stretch_at_the_end_is_told_before_one_that_was_left_again():
+    assert "converged" in one(CHECK, twice_level(0.3, 0.55)).summary
+    assert "then fell" in one(CHECK, twice_level(0.3, 0.25)).summary
+
+
+def test_a_stretch_that_was_left_again_counts_beside_a_longer_one_at_the_end():
+    assert "then fell" in one(CHECK, twice_level(0.3, 0.4)).summary
+
+
+@pytest.mark.parametrize(("factor", "fires"), [(0.5, True), (2.0, False)])
+def test_how_level_a_stretch_must_be_that_was_left_again(factor, fires):
+    """After a steep start it creeps down by a share of the whole descent, which is 0.9."""
+    creep = 0.9 * factor * OPTIONS.wide_band
+    until = 0.05 + 1.6 * OPTIONS.stretch
+    values = path(400, (0, 1.0), (0.05, 0.6 + creep), (until, 0.6), (0.85, 0.1), (1, 0.1))
+    assert bool(look(CHECK, run(loss=values), share=1.0)) == fires
+
+
+@pytest.mark.parametrize(("factor", "fires"), [(UNDER, False), (OVER, True)])
+def test_how_many_epochs_such_a_stretch_must_fill(factor, fires):
+    n = 2 * round(OPTIONS.least_epochs)
+    length = factor * OPTIONS.least_epochs / n
+    values = path(n, (0, 1.0), (0.2, 0.7), (0.2 + length, 0.7), (min(0.95, 0.3 + length), 0.1), (1, 0.1))
+    assert bool(look(CHECK, run(loss=values), share=1.0, stretch=0.0)) == fires
+
+
+@pytest.mark.parametrize("scale", [1e9, 1e-6])
+def test_the_unit_of_the_loss_does_not_matter_there_either(scale):
+    a_run = left(0.4)
+    ours, theirs = one(CHECK, a_run), one(CHECK, run(loss=scale * a_run.get("loss").values))
+    assert (ours.epoch, ours.evidence[0].value) == (theirs.epoch, pytest.approx(theirs.evidence[0].value))
+
+
 @pytest.mark.parametrize(("factor", "fires"), [(UNDER, False), (OVER, True)])
 def test_how_long_a_stretch_must_be_that_was_left_again(factor, fires):
     assert bool(look(CHECK, left(factor * OPTIONS.stretch), share=1.0)) == fires

@@ -109,8 +109,9 @@ def test_noise_around_a_level_is_no_descent():
     assert look(CHECK, run(loss=1 + noise(60, 0.05))) == ()
 
 
-def test_a_loss_that_crosses_zero_has_no_share_of_its_start():
-    assert look(CHECK, run(loss=unfinished() - 0.8)) == ()
+def test_a_loss_that_crosses_zero_has_no_share_of_its_start_and_must_fall_steeply():
+    assert look(CHECK, run(loss=unfinished() - 0.8))
+    assert look(CHECK, run(loss=unfinished() - 0.8), steep_gain_left=1e9) == ()
 
 
 def test_a_healthy_run_is_left_alone():

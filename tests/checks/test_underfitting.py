@@ -97,6 +97,10 @@ def test_the_unit_of_the_loss_does_not_matter(scale):
     assert one(CHECK, a_run).evidence[0].value == pytest.approx(one(CHECK, other).evidence[0].value)
 
 
+def test_a_training_score_that_is_no_number_cannot_be_poor():
+    assert look(CHECK, run(loss=decay(20), accuracy=np.full(20, np.nan), val_accuracy=np.full(20, 0.1))) == ()
+
+
 def test_a_healthy_run_is_left_alone():
     assert look(CHECK, healthy()) == ()
 

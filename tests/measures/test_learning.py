@@ -6,8 +6,19 @@ import numpy as np
 import pytest
 
 from diagnose.measures.curve import curve_of
-from diagnose.measures.learning import arrived_at, best_skill, chance_accuracy, explained, gain_left, late_share, skill
-from tests.curves import decay, line, noise, path, run, series
+from diagnose.measures.learning import (
+    GOOD_SCORE,
+    arrived_at,
+    best_skill,
+    chance_accuracy,
+    explained,
+    gain_left,
+    is_good,
+    late_share,
+    longest_level,
+    skill,
+)
+from tests.curves import decay, line, noise, path, run, series, steps
 
 
 def of(values, role: str = "loss"):
@@ -63,6 +74,33 @@ def test_what_guessing_gives(config, start, chance):
     assert chance_accuracy(config, loss) == pytest.approx(chance)
 
 
+# -- good by itself ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("skill", "good"), [(0.79, False), (0.81, True)])
+def test_a_run_is_good_from_a_skill_on(skill, good):
+    accuracy = np.full(20, 0.1 + 0.9 * skill)
+    assert is_good(run(accuracy=accuracy, config={"classes": 10}), 0.8) == good
+    assert is_good(run(accuracy=np.full(20, 0.1), val_accuracy=accuracy, config={"classes": 10}), 0.8) == good
+
+
+@pytest.mark.parametrize("quantity", ["map50", "dice", "iou", "f1"])
+@pytest.mark.parametrize("split", ["", "val_"])
+@pytest.mark.parametrize(("above", "good"), [(-0.01, False), (0.01, True)])
+def test_a_score_without_a_known_chance_level_is_good_from_another_limit_on(quantity, split, above, good):
+    a_run = run(loss=decay(20), **{split + quantity: np.full(20, GOOD_SCORE + above)})
+    assert is_good(a_run, 0.1) == is_good(a_run, 1.0) == good
+
+
+def test_where_a_skill_is_known_it_alone_counts():
+    assert not is_good(run(accuracy=np.full(20, 0.6), val_dice=np.full(20, 0.9)), 0.8)
+
+
+@pytest.mark.parametrize("curves", [{}, {"mae": np.full(20, 0.9)}, {"loss": decay(20)}, {"dice": [math.nan] * 3}])
+def test_nothing_that_could_be_good_is_not(curves):
+    assert not is_good(run(**curves), 0.0)
+
+
 # -- what a loss has lost ----------------------------------------------------------------------------------------------
 
 
@@ -108,6 +146,19 @@ def test_without_a_descent_nothing_is_left(values):
     assert gain_left(of(values)) == 0.0
 
 
+@pytest.mark.parametrize("scale", [1e9, 1e-6])
+@pytest.mark.parametrize("offset", [0.0, -3.0])
+def test_what_is_left_is_a_share_of_the_fall_whatever_the_unit_and_the_floor(scale, offset):
+    values = decay(100, tau=40)
+    assert gain_left(of(scale * (values + offset))) == pytest.approx(gain_left(of(values)), rel=1e-6)
+
+
+def test_the_start_of_a_run_follows_another_law():
+    """A steep first third tells nothing of what is left; it only makes the fall larger."""
+    level_since = path(300, (0, 5.0), (0.3, 1.0), (1, 1.0))
+    assert gain_left(of(level_since)) < 0.01
+
+
 # -- arrival -----------------------------------------------------------------------------------------------------------
 
 
@@ -122,3 +173,37 @@ def test_a_curve_that_left_its_end_again_arrives_late():
     values = np.full(100, 0.1) + noise(100, 1e-6)
     values[70:75] = 1.0
     assert arrived_at(of(values), 0.01) >= 75
+
+
+# -- level stretches ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("begin", "end"), [(0.0, 0.4), (0.2, 0.6), (0.5, 1.0)])
+def test_the_longest_level_stretch_wherever_it_lies(begin, end):
+    """Downhill before, level for two fifths or a half of the run, downhill again."""
+    n = 201
+    values = path(n, (0, 1 + begin), (begin, 1.0), (end, 1.0), (1, end))
+    first, last = longest_level(of(values), 0.01, until=10**6)
+    assert first == pytest.approx(begin * (n - 1), abs=6)
+    assert last == pytest.approx(end * (n - 1), abs=6)
+
+
+def test_of_two_stretches_the_longer_one():
+    assert longest_level(of(np.r_[np.full(30, 1.0), np.full(50, 0.5), np.full(20, 0.1)]), 0.01, until=10**6) == (32, 77)
+
+
+def test_of_two_equal_ones_the_first():
+    first, last = longest_level(of(steps(60, 1.0, 0.5)), 0.01, until=10**6)
+    assert (first, last) == (0, 28)
+
+
+def test_a_level_stretch_spans_no_more_than_the_band():
+    """A straight descent by 1 over 100 epochs: a band of a tenth holds ten of them."""
+    first, last = longest_level(of(line(101, 1.0, 0.0)), 0.1, until=10**6)
+    assert last - first == pytest.approx(10, abs=2)
+    assert longest_level(of(line(101, 1.0, 0.0)), 2.0, until=10**6) == (0, 100)
+
+
+@pytest.mark.parametrize("values", [[], [1.0]])
+def test_a_point_is_its_own_level(values):
+    assert longest_level(of(values), 0.1, until=10**6) == (0, 0)

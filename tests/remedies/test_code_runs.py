@@ -9,6 +9,7 @@ import re
 import numpy as np
 import pytest
 
+from diagnose.readers import read
 from tests.remedies.catalogue import REMEDIES
 
 keras = pytest.importorskip("keras")
@@ -273,6 +274,15 @@ def the_metric_is_sparse(after):
     assert names == ["SparseCategoricalAccuracy"]
 
 
+def the_log_has_layer_statistics(after):
+    (run,) = read("run.csv")
+    hidden = {layer.name for layer in after["model"].layers[:-1] if hasattr(layer, "kernel")}
+    assert set(run.layers) == {"update_ratio", "dead_fraction"}
+    assert set(run.layers["dead_fraction"].layers) == hidden
+    assert np.isfinite(run.layers["update_ratio"].values).all()
+    assert (run.layers["update_ratio"].values > 0).all()
+
+
 EFFECTS = {
     "optimizer.lower_learning_rate": the_rate_falls,
     "optimizer.raise_learning_rate": the_rate_rises,
@@ -310,6 +320,7 @@ EFFECTS = {
     "data.check_duplicates": no_copy_is_found,
     "training.stop_early": the_best_weights_are_kept,
     "training.fix_metric": the_metric_is_sparse,
+    "training.monitor_layers": the_log_has_layer_statistics,
     "transfer.use_pretrained": only_the_head_trains,
     "transfer.unfreeze": the_lower_half_is_frozen,
     "transfer.freeze_deeper": three_quarters_are_frozen,
@@ -318,11 +329,6 @@ EFFECTS = {
 
 @pytest.mark.parametrize("name", REMEDIES)
 def test_code_runs_and_does_what_it_says(name, tmp_path, monkeypatch):
-    if name == "training.monitor_layers":
-        try:
-            from diagnose import Monitor  # noqa: F401
-        except ImportError as absent:
-            pytest.skip(str(absent))
     monkeypatch.chdir(tmp_path)
     after = execute(name)
     effect = EFFECTS.get(name)

@@ -54,3 +54,18 @@ def test_a_rationale_has_why_what_for_and_cost() -> None:
 
 def test_both_ends_of_a_long_name_stay() -> None:
     assert wording.shorten("block_1/conv2d/kernel", 11) == "block…ernel"
+
+
+@pytest.mark.parametrize(
+    ("values", "width", "written"),
+    [
+        ([0.5, 1.0, 1.5], 8, ["0.5", "1", "1.5"]),
+        ([2.30257, 2.30259, 2.30261], 8, ["2.30257", "2.30259", "2.30261"]),
+        ([10000.25, 10000.5], 12, ["10000.25", "10000.5"]),
+        ([-1.2345e12, 0.0], 8, ["-1.23e12", "0"]),
+        ([4.94e-324, 1.72e-316], 8, ["5e-324", "1.7e-316"]),
+        ([], 8, []),
+    ],
+)
+def test_ticks_tell_numbers_apart_and_are_never_cut(values: list[float], width: int, written: list[str]) -> None:
+    assert wording.ticks(values, width) == written

@@ -187,7 +187,7 @@ def _by_loss(train: Series, other: Series, options: Options) -> Iterator[Finding
 
 
 def _parted(fitted: Curve, unseen: Curve) -> bool:
-    """Whether in the second half the training loss fell by a third at least, and the validation loss did not follow."""
+    """Whether in the second half the training loss fell by a fifth at least, and the validation loss by much less."""
     train_fall = fitted.end / float(fitted.smooth[len(fitted) // 2])
     other_fall = unseen.end / float(unseen.smooth[len(unseen) // 2])
     return train_fall < 0.8 and other_fall > train_fall**0.35

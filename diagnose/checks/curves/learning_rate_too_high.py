@@ -7,11 +7,12 @@ The signatures of a learning rate that is too large for this model and data.
 How it is detected
 ------------------
 One of these signatures. The loss grew by `blow_up` on its way to NaN. It climbed from its minimum by
-`climb` and `climb_sigmas` and stayed up with a `poor` score, or by `blind_climb` with any score. The
-first epoch's loss is `overshoot` times the level at which the run then stayed flat: the first steps
-threw the weights into a region without slope. Its noise exceeds `noise_of_descent` of the net descent
-and `noise_of_level` of the level. Or a logged cut of the rate to half or less was followed at once by a
-fall of `relief` of the descent so far: then an `info`, for the schedule already mended it.
+`climb` and `climb_sigmas` and stayed up with a `poor` score, or by `blind_climb` with any score; not
+where the rate was logged to restart warm and the loss stays below its start. The first epoch's loss is
+`overshoot` times the level at which the run then stayed flat: the first steps threw the weights into a
+region without slope. Its noise exceeds `noise_of_descent` of the net descent and `noise_of_level` of the
+level. Or a logged cut of the rate to half or less was followed at once by a fall of `relief` of the
+descent so far: then an `info`, for the schedule already mended it.
 
 Why it matters
 --------------

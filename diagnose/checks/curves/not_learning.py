@@ -191,7 +191,9 @@ def _no_gain(
     """A loss that ends where it began or higher, with a poor accuracy that never rose."""
     accuracy = run.find("accuracy")
     skill = best_skill(run)
-    if len(curve) < _SHORT or accuracy is None or skill is None or skill > options.poor:
+    if len(curve) < _SHORT or accuracy is None or not len(curve_of(accuracy)):
+        return None
+    if skill is None or skill > options.poor:
         return None
     scores = [accuracy, *filter(None, (run.get("val_accuracy"),))]
     if any(_improved(s) for s in scores) or curve.start - curve.end > options.flat * abs(curve.start):

@@ -7,10 +7,10 @@ A training loss that does not settle: its swings are of the size of its progress
 How it is detected
 ------------------
 The noise of the training loss in the second half of the run (second differences, so that a trend does
-not count) against its net descent and against its level: both ratios are exceeded. Or, where the rate
-was never raised, the roughness of that half (noise or the spread of the middle 80 %) exceeds `roughness`
-of its own level, floored at 2 % of the descent. Never a count of sign changes: noise of any size changes
-sign. Epochs right after a logged increase of the learning rate are left out.
+not count) against its net descent and against its level: both `of_descent` and `of_level` are exceeded.
+Or, where the rate was never raised, the roughness of that half (see noisy-validation) exceeds
+`roughness` of its level, which counts as 5 % of the descent at least. Never a count of sign changes:
+noise of any size changes sign. Epochs right after a logged increase of the learning rate are left out.
 
 Why it matters
 --------------

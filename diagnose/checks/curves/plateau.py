@@ -123,7 +123,8 @@ def _at_the_end(run: Run, series: Series, curve: Curve, options: Options) -> Fin
 
 def _left_again(run: Run, series: Series, curve: Curve, options: Options) -> Finding | None:
     """A long level stretch from which the loss then fell by a good part of its descent."""
-    first, last = longest_level(curve, max(options.wide_band * curve.descent, 4 * curve.sigma))
+    band = max(options.wide_band * curve.descent, 4 * curve.sigma)
+    first, last = longest_level(curve, band, until=arrived_at(curve, band))
     length = last - first + 1
     if length < options.least_epochs or length < options.stretch * len(curve):
         return None

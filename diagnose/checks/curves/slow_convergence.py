@@ -9,9 +9,10 @@ How it is detected
 A power law a + b t^-c fitted to the smoothed training loss (to the validation loss where that is the
 lower one, as under dropout) says what twice as many epochs would gain, as a share of the fall so far; it
 must exceed `gain_left`, and the last third of the run must have brought `late_share` of the fall, with
-the loss still above `remaining` of its first value. Not where the score is good already, nor where the
-validation side has stopped improving or got worse. Runs of fewer than `settled` epochs get an info, for
-every short run is still falling, unless they fall steeply (`steep_gain_left`, `steep_late_share`).
+the loss still above `remaining` of its first value (a loss that goes below zero must fall steeply
+instead). Not where the score is good already, nor where the validation side has stopped improving or got
+worse. Runs of fewer than `settled` epochs get an info, for every short run is still falling, unless they
+fall steeply (`steep_gain_left`, `steep_late_share`).
 
 Why it matters
 --------------

@@ -76,7 +76,7 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     if loss is None or score is None or skill is None or skill >= options.skill:
         return
     curve = curve_of(loss)
-    if len(curve) < _SETTLED:
+    if len(curve) < _SETTLED or not len(curve_of(score)):
         return
     unseen = run.get("val_loss")
     if unseen is not None and _overfits(curve, curve_of(unseen)):

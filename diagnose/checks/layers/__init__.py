@@ -1,1 +1,1 @@
-"""Checks on the layer statistics that Monitor logs."""
+"""Checks on the layer statistics that a log may carry as columns ``<statistic>/<layer>``."""
