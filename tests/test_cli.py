@@ -266,6 +266,10 @@ class TestOutput:
         diagnose("nan.csv", "--output", "report.html", "--format", "json")
         assert json.loads((folder / "report.html").read_text())["schema"] == "kerasdx/1"
 
+    def test_a_dash_is_standard_output(self, diagnose: Invoke, folder: Path) -> None:
+        assert diagnose("nan.csv", "--output", "-").out == diagnose("nan.csv").out
+        assert not (folder / "-").exists()
+
     def test_a_text_file_has_no_colours(self, diagnose: Invoke, folder: Path) -> None:
         diagnose("nan.csv", "--output", "report.txt")
         assert "nan-loss" in (folder / "report.txt").read_text()

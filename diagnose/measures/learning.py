@@ -26,6 +26,11 @@ BOUNDED = JUDGED | {
 #: What counts as good in a bounded score whose chance level is not known (mAP, dice, IoU).
 GOOD_SCORE = 0.7
 
+#: So many epochs must have passed before a score that stands still is taken for the share of a class, and
+#: one that is nearly perfect is not.
+_STANDING_STILL = 8
+_PERFECT = 0.97
+
 _EXPONENTS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 
 
@@ -44,15 +49,28 @@ def chance_accuracy(config: Mapping[str, Any], loss: Curve | None) -> float:
 
 
 def skill(series: Series, chance: float) -> float | None:
-    """Return the skill at the end of an accuracy, AUC or R2 curve, None for other quantities."""
+    """Return the skill at the end of an accuracy, AUC or R2 curve, None for other quantities.
+
+    An accuracy that has not moved for most of the run shows no skill: one class is always predicted.
+    """
     if series.quantity not in JUDGED or not len(curve_of(series)):
         return None
     value = -curve_of(series).end
     if series.quantity == "r2":
         return value
+    if _stands_still(curve_of(series)):
+        return 0.0
     if series.quantity == "auc":
         chance = 0.5
     return (value - chance) / (1 - chance)
+
+
+def _stands_still(curve: Curve) -> bool:
+    """Whether a score has been the same, digit for digit, for most of the run: the share of the commonest class."""
+    if len(curve) < _STANDING_STILL or curve.end <= -_PERFECT:
+        return False
+    last = curve.values[int(0.2 * len(curve)) :]
+    return bool(np.abs(last - last[-1]).max() < 1e-6)
 
 
 @once_per_object

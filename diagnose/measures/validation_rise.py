@@ -73,6 +73,8 @@ class Limits:
         A rise of less than `of_progress` of what the curve had gained must exceed `small_rise` instead of `rise`.
     sustained
         Share of the points after the best that are clearly worse.
+    negligible, doubling
+        A rise of less than `negligible` of it must exceed `doubling`.
     trend, sure_sigmas
         Below `sure_sigmas` the points after the best must also rise among themselves, by `trend` of the rise: the
         minimum of many noisy points lies some sigmas below their level.
@@ -82,6 +84,8 @@ class Limits:
     rise: float = 0.05
     of_progress: float = 0.08
     small_rise: float = 0.15
+    negligible: float = 0.03
+    doubling: float = 1.0
     trend: float = 0.1
     sure_sigmas: float = 8.0
     sustained: float = 0.4
@@ -92,7 +96,11 @@ DEFAULT_LIMITS = Limits()
 
 def rose(rise: Rise, limits: Limits = DEFAULT_LIMITS) -> bool:
     """Whether a rise is more than noise, lasts, and matters beside what the curve had gained."""
-    least = limits.rise if rise.of_progress >= limits.of_progress else limits.small_rise
+    least = limits.rise
+    if rise.of_progress < limits.negligible:
+        least = limits.doubling
+    elif rise.of_progress < limits.of_progress:
+        least = limits.small_rise
     if rise.sigmas <= limits.sigmas or rise.weighted <= least or rise.sustained < limits.sustained:
         return False
     return rise.sigmas >= limits.sure_sigmas or rise.trend >= limits.trend

@@ -5,6 +5,7 @@ What is returned is plain text with names from the log in it; each renderer esca
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Sequence
@@ -53,11 +54,12 @@ def number(value: float, digits: int = 4) -> str:
 
 def ticks(values: Sequence[float], width: int) -> list[str]:
     """Return the numbers on an axis, each at most `width` characters, with the digits that tell them apart."""
+    gap = min((b - a for a, b in itertools.pairwise(sorted(set(values)))), default=math.inf)
     for digits in range(4, 16):
         written = [number(value, digits) for value in values]
         if max(map(len, written), default=0) > width:
             break
-        if len(set(written)) == len(set(values)):
+        if all(abs(float(text) - value) <= 0.1 * gap for text, value in zip(written, values, strict=True)):
             return written
     return [_within(value, width) for value in values]
 

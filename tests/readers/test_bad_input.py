@@ -81,12 +81,25 @@ class TestContent:
     def test_the_error_is_one_line(self):
         assert "\n" not in error(b'{"a\nb": 1}') + error(b"\0\n\n")
 
+    @pytest.mark.parametrize("cell", ["1" * 1_000_000 + "!", "tensor(" + "1" * 1_000_000, "1" + " " * 1_000_000 + "x"])
+    def test_a_huge_cell_is_read_in_linear_time(self, cell):
+        assert read("x", content=f"epoch,loss,val_loss\n0,0.5,{cell}\n1,0.4,2\n2,0.3,1\n".encode())[0].epochs == 3
+
 
 class TestFile:
     def test_that_is_not_there_names_the_nearest(self, tmp_path):
         (tmp_path / "history.csv").write_text("x")
         with pytest.raises(ReadError, match=r"does not exist; did you mean .*history\.csv\?"):
             read(tmp_path / "histroy.csv")
+
+    def test_that_is_not_there_names_no_other_file(self, tmp_path):
+        (tmp_path / "bin.csv").write_text("x")
+        with pytest.raises(ReadError, match="does not exist; check the path"):
+            read(tmp_path / "missing.csv")
+
+    def test_without_a_name(self):
+        with pytest.raises(ReadError, match="empty name"):
+            read("")
 
     def test_in_a_folder_that_is_not_there(self, tmp_path):
         with pytest.raises(ReadError, match="does not exist"):

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from diagnose.api import diagnose, expand_all
 from diagnose.readers import ReadError, read
 from diagnose.readers.sources import expand, find
 
@@ -148,6 +149,20 @@ class TestExpand:
         found = find(str(tmp_path))
         assert not found.complete
         assert len(found.sources) == 10
+
+    def test_a_search_that_was_cut_off_is_an_error_of_the_folder(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("diagnose.readers.sources.MAX_ENTRIES", 2)
+        for i in range(3):
+            (tmp_path / f"{i}.csv").write_text(CSV)
+        sources, errors = expand_all([str(tmp_path)])
+        assert len(sources) == 2
+        assert [(e.source, "searched in part only" in e.error) for e in errors] == [(str(tmp_path), True)]
+        assert diagnose(str(tmp_path)).errors == tuple(errors)
+
+    def test_a_folder_of_empty_files_is_said_to_be_one(self, tmp_path):
+        (tmp_path / "run.csv").touch()
+        with pytest.raises(ReadError, match="1 file has nothing in it yet"):
+            expand(str(tmp_path))
 
     def test_the_depth_is_bounded(self, tmp_path):
         folder = tmp_path.joinpath(*"abcdefghijklmnop")

@@ -110,6 +110,18 @@ class TestOtherJson:
         with pytest.raises(ReadError, match="too large"):
             runs({"loss": [0.1] * 100})
 
+    @pytest.mark.parametrize("text", ["[" + "[]," * 40 + "[]]", '{"loss": [' + "1," * 40 + "1]}", '{"loss": 1}\n' * 41])
+    def test_too_many_values(self, monkeypatch, text):
+        monkeypatch.setattr("diagnose.readers.json_text.MAX_VALUES", 40)
+        with pytest.raises(ReadError, match="more than 40 values"):
+            runs(text)
+
+    @pytest.mark.parametrize("content", [{"loss": [0.1] * 41}, [{"loss": 0.1}] * 41])
+    def test_too_many_rows(self, monkeypatch, content):
+        monkeypatch.setattr("diagnose.readers.keras_history_json.MAX_ROWS", 40)
+        with pytest.raises(ReadError, match="more than 40"):
+            runs(content)
+
     def test_a_table_of_configurations(self):
         with pytest.raises(ReadError):
             runs([{"optimizer": o, "accuracy": a} for o, a in (("adam", 0.5), ("sgd", 0.4), ("lion", 0.6))])

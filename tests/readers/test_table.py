@@ -225,3 +225,9 @@ def test_garbage_behind_a_good_head_is_refused_early():
 
 def test_a_nul_is_no_number():
     assert table_of("epoch,loss\n0,0.5\n1,0.\x004\n2,0.3\n").is_logged(1).tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize("name", ["<img src=x onerror=alert(1)>_loss", "acc>0.5", "f1 {macro}", "note: any"])
+def test_a_name_may_hold_any_sign_beside_a_plain_one(name):
+    table = table_of(f"epoch,loss,{name}\n0,0.9,1\n1,0.8,2\n")
+    assert table.names == ("epoch", "loss", name)

@@ -94,3 +94,14 @@ def test_of_hundreds_of_runs_the_sick_get_a_section() -> None:
     assert page.count('class="card run"') == 40
     assert 'aria-label="sick.csv"' in page
     assert "21 runs of these are in this table only." in page
+
+
+def test_code_stands_once_on_a_page_and_is_linked_to_elsewhere() -> None:
+    run = samples.overfit_run()
+    page = html.render(Report(runs=(run, replace(run, run=replace(run.run, source="again.csv")))))
+    codes = re.findall(r"<pre[^>]*><code>(.*?)</code>", page, re.DOTALL)
+    links = re.findall(r'Keras code: see <a href="#([^"]+)">', page)
+
+    assert len(codes) == len(set(codes)) > 0
+    assert links
+    assert all(f'id="{link}"' in page for link in links)

@@ -14,7 +14,7 @@ from diagnose.renderers import terminal
 from diagnose.report import Report
 from tests.renderers import samples
 
-CODE = re.compile(r"^ {11}\S.*[=()]")
+CODE = re.compile(r"^ {4}\S.*[=()]")
 
 
 def plain(report: Report, **options: object) -> str:

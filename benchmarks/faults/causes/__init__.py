@@ -1,4 +1,4 @@
-"""The causes, one module per family; those of `held_out` are the test half (see `plan.halves`)."""
+"""The causes, one module per family; every second one of `held_out` is the test half (see `plan.halves`)."""
 
 from benchmarks.faults.causes import (
     capacity,

@@ -8,9 +8,10 @@ pair of numbers already: 98 % training accuracy against 54 % test accuracy.
 How it is detected
 ------------------
 With a score between 0 and 1 (accuracy, F1, AUC, dice, IoU ...): gap = training - validation, at the end
-of both curves, less twice its standard error. The standard error is binomial, sqrt(p (1 - p) / n); n is
-taken from the steps of the validation curve (accuracies over n samples are multiples of 1/n), so that a
-small validation set needs a larger gap.
+of both curves, is `score_gap` or more, and `certain_gap` or more when twice its standard error is taken
+off. The standard error is binomial, sqrt(p (1 - p) / n); n is taken from the steps of the validation
+curve (accuracies over n samples are multiples of 1/n), so that a small validation set needs a larger
+gap.
 
 With a loss alone: the validation loss is a multiple of the training loss, has stopped falling while the
 training loss fell on (or hardly fell at all), is still a sizeable share of what it started from, and no
@@ -69,7 +70,13 @@ class Options:
         0.1,
         unit="score",
         source="chosen on the tuning half of benchmarks/faults",
-        help="distance of the scores, less twice its standard error",
+        help="distance of the scores",
+    )
+    certain_gap: float = threshold(
+        0.05,
+        unit="score",
+        source="chosen on the tuning half of benchmarks/faults",
+        help="the same, less twice its standard error",
     )
     critical_gap: float = threshold(
         0.3, unit="score", source="a gap beyond doubt: 98 % against 54 % is 0.44", help="gap that is critical"
@@ -128,7 +135,7 @@ def _by_score(train: Series, other: Series, options: Options) -> Iterator[Findin
         return
     error = binomial_error(low, accuracy_resolution(other)) if len(other) > 2 else 0.0
     certain = gap - 2 * error
-    if certain < options.score_gap:
+    if certain < options.certain_gap:
         return
     yield Finding(
         severity=Severity.CRITICAL if certain >= options.critical_gap else Severity.WARNING,
@@ -139,7 +146,7 @@ def _by_score(train: Series, other: Series, options: Options) -> Iterator[Findin
             Comparison(
                 label=f"{train.name} less {other.name} at the end",
                 value=gap,
-                threshold=options.score_gap + 2 * error,
+                threshold=max(options.score_gap, options.certain_gap + 2 * error),
                 left_name=train.name,
                 left=high,
                 right_name=other.name,

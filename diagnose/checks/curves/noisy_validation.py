@@ -61,15 +61,6 @@ class Options:
         source="chosen on the tuning half of benchmarks/faults",
         help="roughness from which it is a warning",
     )
-    apart: float = threshold(
-        0.18,
-        unit="share",
-        source="chosen on the tuning half of benchmarks/faults",
-        help="roughness from which it is a warning where the training loss is smooth",
-    )
-    apart_over_training: float = threshold(
-        5.0, unit="x", source="chosen on the tuning half of benchmarks/faults", help="how much smoother that must be"
-    )
     good: float = threshold(
         0.95, unit="skill", source="chosen on real logs", help="score at which swings of a small loss cost little"
     )
@@ -93,13 +84,10 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     loss = run.get("loss")
     comparable = loss is not None and len(curve_of(loss)) >= max(8, len(curve) // 2)
     train = roughness(curve_of(loss)) if loss is not None and comparable else 0.0
-    strong = rough >= options.severe and rough >= options.severe_over_training * train
-    apart = rough >= options.apart and rough >= options.apart_over_training * train
-    severe = (strong or apart) and len(curve) >= _ENOUGH
+    severe = rough >= options.severe and rough >= options.severe_over_training * train and len(curve) >= _ENOUGH
     severe = severe and (best_skill(run) or 0.0) < options.good
     if not severe and rough < max(options.roughness, options.over_training * train):
         return
-    limit = options.roughness if not severe else options.severe if strong else options.apart
     yield Finding(
         severity=Severity.WARNING if severe else Severity.INFO,
         confidence=0.9 if severe else 0.8,
@@ -111,7 +99,7 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
             Interval(
                 label=f"roughness of {series.name} relative to its level",
                 value=100 * rough,
-                threshold=100 * limit,
+                threshold=100 * (options.severe if severe else options.roughness),
                 unit="%",
                 series=series.name,
                 start=float(curve.epochs[len(curve) // 2]),

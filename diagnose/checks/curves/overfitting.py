@@ -10,11 +10,11 @@ With s the moving average of the validation loss over w = max(3, n/20) epochs, i
 1.4826 MAD(second differences) / (sqrt(6) sqrt(w)) its noise: the rise (s_end - s_i*) is more than
 `sigmas` times the noise, more than `rise` of the level, lasts, and the smoothed training loss has not
 risen since i*, nor from its own minimum. A rise that is small beside all that the curve had gained
-(`of_progress`) must be large beside its level (`small_rise`). Below `sure_sigmas` the epochs after the
-minimum must also rise among themselves (`trend`): the minimum of many noisy points is a lucky one. s_end
-is the median of the last tenth. A rise that fills less than 30 % of the run must be steeper in
-proportion: the few epochs of patience before early stopping are not overfitting. A curve that goes below
-zero is held against its own descent instead of its level.
+(`of_progress`) must be large beside its level (`small_rise`, and below `negligible` even `doubling`).
+Below `sure_sigmas` the epochs after the minimum must also rise among themselves (`trend`): the minimum
+of many noisy points is a lucky one. s_end is the median of the last tenth. A rise that fills less than
+30 % of the run must be steeper in proportion: the few epochs of patience before early stopping are not
+overfitting. A curve that goes below zero is held against its own descent instead of its level.
 
 Where no loss was logged, the validation score is judged in the same way.
 
@@ -82,6 +82,18 @@ class Options:
         source="chosen on the tuning half of benchmarks/faults",
         help="rise asked where it is small beside the progress",
     )
+    negligible: float = threshold(
+        0.03,
+        unit="share",
+        source="chosen on the tuning half of benchmarks/faults",
+        help="rise relative to all that the curve had gained, below which `doubling` is asked",
+    )
+    doubling: float = threshold(
+        1.0,
+        unit="share",
+        source="the loss has doubled",
+        help="rise asked where it is next to nothing beside the progress",
+    )
     short_rise: float = threshold(
         0.2,
         unit="share",
@@ -135,6 +147,8 @@ def _rose(curve: Curve, rise: Rise, options: Options) -> bool:
             rise=options.rise,
             of_progress=options.of_progress,
             small_rise=options.small_rise,
+            negligible=options.negligible,
+            doubling=options.doubling,
             sustained=options.sustained,
             trend=options.trend,
             sure_sigmas=options.sure_sigmas,

@@ -77,7 +77,7 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     if wasted < max(options.least_epochs, options.wasted * len(curve)):
         return
     rise = rise_of(curve)
-    worse = rose(rise, Limits(rise=options.rise, of_progress=0.0))
+    worse = rose(rise, Limits(rise=options.rise, of_progress=0.0, negligible=0.0))
     share = wasted / len(curve)
     yield Finding(
         severity=Severity.WARNING if worse else Severity.INFO,
