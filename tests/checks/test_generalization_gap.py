@@ -11,6 +11,7 @@ from tests.curves import (
     defaults,
     fix_ids,
     healthy,
+    hovering,
     line,
     look,
     noise,
@@ -156,7 +157,7 @@ def test_a_validation_loss_that_training_has_not_touched(factor, fires):
 def test_a_good_validation_score_excuses_a_ratio(factor, fires):
     a_run = parted(8)
     curves = {s.name: s.values for s in a_run.series}
-    score = np.full(100, 0.5 + 0.5 * factor * OPTIONS.good)
+    score = hovering(100, 0.5 + 0.5 * factor * OPTIONS.good)
     assert bool(look(CHECK, run(val_accuracy=score, config={"classes": 2}, **curves))) == fires
 
 

@@ -11,6 +11,7 @@ from tests.curves import (
     defaults,
     fix_ids,
     healthy,
+    hovering,
     line,
     look,
     noise,
@@ -58,7 +59,7 @@ def test_nan_out_of_the_blue_is_not_the_step_size():
 def climbing(climb: float, accuracy: float | None = 0.3, n: int = 100, **curves):
     """A fall from 2 to 1, where it stays until the middle, and a climb by a share of that, at a poor accuracy."""
     if accuracy is not None:
-        curves["accuracy"] = np.full(n, accuracy)
+        curves["accuracy"] = hovering(n, accuracy)
     loss = path(n, (0, 2.0), (0.2, 1.0), (0.5, 1.0), (0.75, 1 + climb), (1, 1 + climb)) + noise(n, 1e-3 * climb)
     return run(loss=loss, config=TEN, **curves)
 

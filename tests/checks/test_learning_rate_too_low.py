@@ -11,6 +11,7 @@ from tests.curves import (
     defaults,
     fix_ids,
     healthy,
+    hovering,
     line,
     look,
     noise,
@@ -66,7 +67,7 @@ def test_the_descent_must_stand_out_of_the_noise(factor, fires):
 @pytest.mark.parametrize(("factor", "fires"), [(UNDER, True), (OVER, False)])
 def test_a_good_score_is_no_fault(factor, fires):
     accuracy = 0.1 + 0.9 * factor * OPTIONS.good
-    a_run = run(loss=creeping(OPTIONS.little / 3), accuracy=np.full(200, accuracy), config=TEN)
+    a_run = run(loss=creeping(OPTIONS.little / 3), accuracy=hovering(200, accuracy), config=TEN)
     assert bool(look(CHECK, a_run)) == fires
 
 
@@ -143,7 +144,7 @@ def test_only_a_logged_rate_can_have_been_taken_away():
 
 @pytest.mark.parametrize(("factor", "fires"), [(UNDER, True), (OVER, False)])
 def test_a_good_score_is_no_fault_whatever_the_schedule(factor, fires):
-    accuracy = np.full(60, 0.1 + 0.9 * factor * OPTIONS.good)
+    accuracy = hovering(60, 0.1 + 0.9 * factor * OPTIONS.good)
     assert bool(look(CHECK, decayed_away(accuracy=accuracy, config=TEN))) == fires
 
 

@@ -60,8 +60,15 @@ def test_how_far_it_must_rise(factor, fires):
 
 @pytest.mark.parametrize(("factor", "fires"), [(UNDER, False), (OVER, True)])
 def test_a_rise_that_is_small_beside_the_progress_must_be_large_beside_the_level(factor, fires):
-    """After a fall from 20 to 0.5."""
-    values = turning(200, factor * OPTIONS.small_rise, start=20.0) + noise(200, 1e-4)
+    """After a fall from 2 to 0.5."""
+    values = turning(200, factor * OPTIONS.small_rise, start=2.0) + noise(200, 1e-4)
+    assert bool(look(CHECK, run(loss=decay(200), val_loss=values))) == fires
+
+
+@pytest.mark.parametrize(("factor", "fires"), [(UNDER, False), (OVER, True)])
+def test_a_rise_that_is_nothing_beside_the_progress_must_double_the_loss(factor, fires):
+    """After a fall from 25 to 0.5."""
+    values = turning(200, factor * OPTIONS.doubling, start=25.0) + noise(200, 1e-4)
     assert bool(look(CHECK, run(loss=decay(200), val_loss=values))) == fires
 
 

@@ -10,6 +10,7 @@ from tests.curves import (
     defaults,
     fix_ids,
     healthy,
+    hovering,
     line,
     look,
     noise,
@@ -73,7 +74,7 @@ def test_the_noise_widens_the_band():
 
 @pytest.mark.parametrize(("factor", "severity"), [(UNDER, Severity.WARNING), (OVER, Severity.INFO)])
 def test_which_skill_is_poor(factor, severity):
-    accuracy = np.full(200, 0.1 + 0.9 * factor * OPTIONS.skill)
+    accuracy = hovering(200, 0.1 + 0.9 * factor * OPTIONS.skill)
     assert one(CHECK, run(loss=level_from(0.25), accuracy=accuracy, config=TEN)).severity == severity
 
 

@@ -13,6 +13,7 @@ from tests.curves import (
     defaults,
     fix_ids,
     healthy,
+    hovering,
     line,
     look,
     noise,
@@ -88,7 +89,7 @@ def test_a_validation_loss_that_has_levelled_off_would_not_gain_by_it():
 
 @pytest.mark.parametrize(("factor", "fires"), [(UNDER, True), (OVER, False)])
 def test_a_good_score_is_no_fault(factor, fires):
-    accuracy = np.full(60, 0.1 + 0.9 * factor * OPTIONS.good)
+    accuracy = hovering(60, 0.1 + 0.9 * factor * OPTIONS.good)
     assert bool(look(CHECK, run(loss=unfinished(), accuracy=accuracy, config=TEN))) == fires
 
 

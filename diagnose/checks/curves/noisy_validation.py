@@ -6,12 +6,12 @@ A validation curve too rough to choose an epoch by.
 
 How it is detected
 ------------------
-The roughness of the second half of the validation loss, relative to its level: its noise from second
-differences, by their median or, where a quarter of them is larger, by their upper quartile (so that
-frequent spikes count and a single one does not). It is told from `roughness` on where it is
-`over_training` times that of the training loss. It is a warning from `severe` on (and
-`severe_over_training` times), or from `apart` on where the training loss is `apart_over_training` times
-smoother, in runs of 16 epochs and more whose score is below `good`.
+The roughness of the second half of the validation loss, relative to its level (5 % of its descent at
+least): its noise from second differences, by their median or, in 16 points and more, by their upper
+quartile where that says more, so that frequent spikes count and a single one does not. It is told from
+`roughness` on where it is `over_training` times that of the training loss, and is a warning from
+`severe` on (and `severe_over_training` times), in runs of 16 epochs and more whose score is below
+`good`.
 
 Why it matters
 --------------
