@@ -179,6 +179,8 @@ def _summary(run: Run, verdict: str, findings: Sequence[Finding], best: Best | N
     reached = ""
     if best is not None and math.isfinite(best.value):
         reached = f" Best {best.metric} {best.value:.4g} at {run.axis} {best.epoch:g}."
+    if verdict == "unknown" and run.get("loss") is None and run.get("val_loss") is None:
+        return "No loss in the log: too little to judge the training." + reached
     if verdict == "unknown":
         return (
             f"Too little in the log to judge the training ({run.epochs} {run.axis}{'s' if run.epochs != 1 else ''})."

@@ -37,8 +37,8 @@ def test_98_percent_against_54(other, scale):
     (gap,) = finding.evidence
     assert gap.value == pytest.approx(0.44)
     assert (gap.left, gap.right) == pytest.approx((0.98, 0.54))
-    assert "98%" in finding.summary
-    assert "54%" in finding.summary
+    assert "98 %" in finding.summary
+    assert "54 %" in finding.summary
     assert fix_ids(finding)[0] == "augment"
 
 
@@ -90,12 +90,12 @@ def test_98_percent_against_54_in_test_beside_a_validation_loss():
 def test_good_on_validation_and_poor_in_test():
     """Knowledge: 'validation and test disagree' is a fault of its own; here it is the gap to the test data."""
     finding = one(CHECK, run(accuracy=[0.98], val_accuracy=[0.97], test_accuracy=[0.54]))
-    assert "test_accuracy only 54%" in finding.summary
+    assert "test_accuracy only 54 %" in finding.summary
 
 
 def test_poor_on_validation_and_good_in_test():
     finding = one(CHECK, run(accuracy=[0.98], val_accuracy=[0.54], test_accuracy=[0.97]))
-    assert "val_accuracy only 54%" in finding.summary
+    assert "val_accuracy only 54 %" in finding.summary
 
 
 def test_poor_in_both_is_told_once():

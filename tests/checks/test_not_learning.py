@@ -122,7 +122,7 @@ def test_a_loss_that_ends_no_lower_than_it_began():
     finding = one(CHECK, no_gain())
     assert finding.severity == Severity.CRITICAL
     assert "no lower than it began" in finding.summary
-    assert "accuracy never rose above 25%" in finding.summary
+    assert "accuracy never rose above 25 %" in finding.summary
     (fall,) = finding.evidence
     assert fall.value == pytest.approx(-0.3 * 4, rel=0.01)
     assert fall.value <= fall.threshold

@@ -126,7 +126,7 @@ def test_the_score_is_judged_where_no_loss_was_logged():
     finding = one(CHECK, run(accuracy=1 - decay(n), val_accuracy=path(n, (0, 0.1), (0.4, 0.9), (0.8, 0.6), (1, 0.6))))
     assert finding.severity == Severity.WARNING
     assert "val_accuracy fell" in finding.summary
-    assert "best (0.9 " in finding.summary or "best (0.8" in finding.summary
+    assert "best level (0.9 " in finding.summary or "best level (0.8" in finding.summary
 
 
 def test_without_the_training_curve_it_is_less_sure():

@@ -19,7 +19,7 @@ def test_a_layer_of_copies_is_found():
     assert finding.severity == Severity.CRITICAL
     assert finding.layers == ("dense_0", "dense_1")
     assert finding.epoch == 0
-    assert finding.summary.startswith("100% of the units of dense_0, dense_1 are copies")
+    assert finding.summary.startswith("100 % of the units of dense_0, dense_1 are copies")
     assert [fix.id for fix in finding.fixes] == ["initialize-he", "initialize-glorot"]
 
 

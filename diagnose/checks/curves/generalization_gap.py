@@ -140,7 +140,10 @@ def _by_score(train: Series, other: Series, options: Options) -> Iterator[Findin
     yield Finding(
         severity=Severity.CRITICAL if certain >= options.critical_gap else Severity.WARNING,
         confidence=min(0.99, 0.6 + certain),
-        summary=f"{train.name} is {high:.0%} but {other.name} only {low:.0%}: a gap of {100 * gap:.0f} points.",
+        summary=(
+            f"{train.name} is {100 * high:.0f} % but {other.name} only {100 * low:.0f} %: a gap of "
+            f"{100 * gap:.0f} points."
+        ),
         epoch=float(other.epochs[-1]),
         evidence=(
             Comparison(

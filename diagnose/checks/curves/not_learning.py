@@ -23,7 +23,8 @@ How to fix
 From curves alone the cause cannot be known. Candidates, in the order that this run's numbers suggest: a
 wrong learning rate, labels that do not belong to the inputs or an output layer that does not fit the
 loss, unscaled inputs, dead or saturated units, an initialization without any asymmetry, frozen layers.
-`Monitor("run.csv")` logs what tells them apart.
+Layer statistics tell them apart: the callback `Monitor("run.csv")`, in the next release, logs them in
+one line.
 
 References
 ----------
@@ -123,7 +124,7 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     yield Finding(
         severity=Severity.CRITICAL if confidence > _DOUBTFUL else Severity.WARNING,
         confidence=confidence,
-        summary=summary + ' The curves alone cannot tell why; Monitor("run.csv") would.',
+        summary=summary + " The curves alone cannot tell why; layer statistics would.",
         epoch=float(curve.epochs[0]),
         evidence=evidence,
         fixes=_candidates(run, curve),
@@ -152,7 +153,7 @@ def _at_chance(
         return None
     summary = (
         f"{series.name} stays at {curve.end:.3f}, the level of guessing among {classes} classes "
-        f"(ln {classes} = {math.log(classes):.3f}), with {accuracy.name} at {reached:.0%}."
+        f"(ln {classes} = {math.log(classes):.3f}), with {accuracy.name} at {100 * reached:.0f} %."
     )
     evidence = (
         Comparison(
@@ -200,7 +201,7 @@ def _no_gain(
         return None
     summary = (
         f"{series.name} ends at {curve.end:.4g}, no lower than it began ({curve.start:.4g}), and {accuracy.name} never "
-        f"rose above {-float(curve_of(accuracy).values.min()):.0%}."
+        f"rose above {100 * (-float(curve_of(accuracy).values.min())):.0f} %."
     )
     evidence = (
         Comparison(

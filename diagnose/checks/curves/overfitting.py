@@ -166,7 +166,7 @@ def _finding(run: Run, validation: Series, curve: Curve, rise: Rise, train: Seri
         severity=Severity.CRITICAL if doubled else Severity.WARNING,
         confidence=(0.95 if len(curve) >= _SHORT else 0.75) - (0.2 if train is None else 0.0),
         summary=(
-            f"{validation.name} {verb} {size} from its best ({rise.best:.4g} at {run.axis} {rise.best_epoch:g}) "
+            f"{validation.name} {verb} {size} from its best level ({rise.best:.4g} at {run.axis} {rise.best_epoch:g}) "
             f"to {rise.end:.4g}{kept}."
         ),
         epoch=rise.best_epoch,

@@ -137,7 +137,7 @@ def _left_again(run: Run, series: Series, curve: Curve, options: Options) -> Fin
         confidence=0.75,
         summary=(
             f"{series.name} stood at {curve.smooth[last]:.4g} from {run.axis} {start:g} to {end:g}, then fell to "
-            f"{curve.end:.4g}: {length / len(curve):.0%} of the run went by on a plateau."
+            f"{curve.end:.4g}: {100 * (length / len(curve)):.0f} % of the run went by on a plateau."
         ),
         epoch=start,
         evidence=(_interval(series, length / len(curve), options.stretch, start, end),),

@@ -72,8 +72,8 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
         severity=Severity.INFO,
         confidence=0.9,
         summary=(
-            f"{validation.name} lies below {loss.name} in {share:.0%} of the {run.axis}s: usual with dropout or "
-            "augmentation; without them check for shared samples."
+            f"{validation.name} lies below {loss.name} in {100 * share:.0f} % of the {run.axis}s: usual with "
+            "dropout or augmentation; without them check for shared samples."
         ),
         evidence=(
             Comparison(

@@ -40,7 +40,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diagnose.check import Check, Needs, threshold
-from diagnose.checks.layer_evidence import by_layer, layer_table, listed, when
+from diagnose.checks.layers._evidence import by_layer, layer_table, listed, when
 from diagnose.finding import Finding, Interval, Severity
 from diagnose.fix import Fix
 from diagnose.measures.layer_profile import FloatArray, lasts, nanmedian, onset, rank_trend, tail_length, tail_median
@@ -115,9 +115,9 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     if whole:
         summary = f"Every unit of {listed(whole)} is dead {since}: nothing passes, forwards or backwards."
     elif len(began) == 1:
-        summary = f"{level[worst]:.0%} of the ReLU units of {names[0]} are dead {since}."
+        summary = f"{100 * (level[worst]):.0f} % of the ReLU units of {names[0]} are dead {since}."
     else:
-        summary = f"Up to {level[worst]:.0%} of the ReLU units of {listed(names)} are dead {since}."
+        summary = f"Up to {100 * (level[worst]):.0f} % of the ReLU units of {listed(names)} are dead {since}."
     yield Finding(
         severity=Severity.CRITICAL if whole else Severity.WARNING,
         confidence=min(0.99, 0.7 + max(0.0, float(level[worst]) - options.dead)),

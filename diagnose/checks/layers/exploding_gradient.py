@@ -41,7 +41,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diagnose.check import Check, Needs, threshold
-from diagnose.checks.layer_evidence import by_layer, factor, layer_table, listed, when
+from diagnose.checks.layers._evidence import by_layer, factor, layer_table, listed, when
 from diagnose.finding import Finding, Interval, Severity
 from diagnose.fix import Fix
 from diagnose.measures.curve import curve_of

@@ -40,7 +40,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diagnose.check import Check, Needs, threshold
-from diagnose.checks.layer_evidence import by_layer, layer_table, listed
+from diagnose.checks.layers._evidence import by_layer, layer_table, listed
 from diagnose.finding import Finding, LayerTable, Severity
 from diagnose.fix import Fix
 from diagnose.measures.layer_profile import FloatArray, tail_median

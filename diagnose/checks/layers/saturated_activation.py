@@ -37,7 +37,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diagnose.check import Check, Needs, threshold
-from diagnose.checks.layer_evidence import layer_table, learned_share, listed, when
+from diagnose.checks.layers._evidence import layer_table, learned_share, listed, when
 from diagnose.finding import Finding, Interval, Severity
 from diagnose.measures.layer_profile import lasts, onset, tail_median
 from diagnose.remedies import data, model
@@ -103,7 +103,7 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
         severity=severity,
         confidence=min(0.98, 0.7 + 0.5 * max(0.0, float(level[worst]) - options.saturated)),
         summary=(
-            f"{'Up to ' if len(names) > 1 else ''}{level[worst]:.0%} of the outputs of {listed(names)} are "
+            f"{'Up to ' if len(names) > 1 else ''}{100 * (level[worst]):.0f} % of the outputs of {listed(names)} are "
             f"pinned to their bounds {start_words}"
             + ("; the loss fell all the same." if severity == Severity.INFO else ": their gradient is gone.")
         ),

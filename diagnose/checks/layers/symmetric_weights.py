@@ -35,7 +35,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diagnose.check import Check, Needs, threshold
-from diagnose.checks.layer_evidence import layer_table, listed
+from diagnose.checks.layers._evidence import layer_table, listed
 from diagnose.finding import Finding, Interval, Severity
 from diagnose.measures.layer_profile import onset, tail_median
 from diagnose.remedies import model
@@ -85,7 +85,7 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
         severity=Severity.CRITICAL if level[worst] >= options.lost else Severity.WARNING,
         confidence=min(0.99, 0.8 + 0.4 * max(0.0, float(level[worst]) - options.duplicates)),
         summary=(
-            f"{level[worst]:.0%} of the units of {listed(names)} are copies of each other from the start: "
+            f"{100 * (level[worst]):.0f} % of the units of {listed(names)} are copies of each other from the start: "
             "constant initialization leaves them no way to part."
         ),
         epoch=float(duplicates.epochs[0]),

@@ -41,7 +41,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diagnose.check import Check, Needs, threshold
-from diagnose.checks.layer_evidence import by_layer, factor, layer_table, learned_share, listed, when
+from diagnose.checks.layers._evidence import by_layer, factor, layer_table, learned_share, listed, when
 from diagnose.finding import Finding, Interval, Severity
 from diagnose.measures.layer_profile import depth_drop, lasts, logarithms, onset, tail_length, tail_median
 from diagnose.remedies import model
