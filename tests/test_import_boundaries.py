@@ -34,7 +34,7 @@ ALLOWED = {
     "diagnose.measures*": ("diagnose.measures*", "diagnose.run"),
     "diagnose.remedies*": ("diagnose.remedies*", "diagnose.measures*", "diagnose.fix", "diagnose.run"),
     "diagnose.checks*": (
-        "diagnose.checks.layers._evidence",  # what the layer checks share: rows and names for their evidence
+        "diagnose.checks.*._evidence",  # evidence that the checks of a family give in the same form
         "diagnose.measures*", "diagnose.remedies*", "diagnose.run", "diagnose.finding", "diagnose.fix",
         "diagnose.check",
     ),

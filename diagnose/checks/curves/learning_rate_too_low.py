@@ -38,7 +38,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from diagnose.check import Check, Needs, threshold
-from diagnose.finding import Finding, Interval, Severity
+from diagnose.checks.curves._evidence import percent
+from diagnose.finding import Finding, Severity
 from diagnose.measures.curve import Curve, curve_of
 from diagnose.measures.learning import BOUNDED, is_good, late_share
 from diagnose.measures.learning_rate import decayed_at
@@ -130,8 +131,8 @@ def _creeping(run: Run, series: Series, curve: Curve, options: Options) -> Findi
             f"from {curve.start:.4g} to {curve.end:.4g}: the steps are too small."
         ),
         evidence=(
-            _interval(series, curve, f"fall of {series.name} over the run", relative, options.little),
-            _interval(series, curve, "share of the fall in the last third", late, options.late_share, since=third),
+            percent(series, curve, f"fall of {series.name} over the run", relative, options.little),
+            percent(series, curve, "share of the fall in the last third", late, options.late_share, start=third),
         ),
         fixes=(
             optimizer.raise_learning_rate(run),
@@ -171,15 +172,15 @@ def _decayed_away(run: Run, series: Series, curve: Curve, options: Options) -> F
         ),
         epoch=since,
         evidence=(
-            _interval(
+            percent(
                 series,
                 curve,
                 "what half of the remaining epochs promised at the pace before, over the descent so far",
                 promised / fallen,
                 options.promised,
-                since=since,
+                start=since,
             ),
-            _interval(series, curve, "how much of that came", max(0.0, realized / promised), options.kept, since=since),
+            percent(series, curve, "how much of that came", max(0.0, realized / promised), options.kept, start=since),
         ),
         fixes=(
             optimizer.slower_decay(run),
@@ -195,17 +196,3 @@ def _score_rose(run: Run, options: Options) -> bool:
     scores = [s for s in (run.get("metric"), run.get("val_metric")) if s is not None and s.quantity in BOUNDED]
     gains = [float(c.smooth[0]) - c.end for s in scores if len(c := curve_of(s)) >= 2]
     return max(gains, default=0.0) > options.score_gain
-
-
-def _interval(
-    series: Series, curve: Curve, label: str, share: float, limit: float, since: float | None = None
-) -> Interval:
-    return Interval(
-        label=label,
-        value=100 * share,
-        threshold=100 * limit,
-        unit="%",
-        series=series.name,
-        start=float(curve.epochs[0]) if since is None else since,
-        end=float(curve.epochs[-1]),
-    )

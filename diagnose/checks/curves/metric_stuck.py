@@ -33,6 +33,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diagnose.check import Check, Needs, threshold
+from diagnose.checks.curves._evidence import percent
 from diagnose.finding import Finding, Interval, Severity
 from diagnose.measures.curve import curve_of
 from diagnose.remedies import data, model, training
@@ -96,14 +97,8 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
                 start=start,
                 end=float(scored.epochs[-1]),
             ),
-            Interval(
-                label=f"fall of {loss.name} meanwhile",
-                value=100 * fall / abs(float(during[0])),
-                threshold=100 * options.fall,
-                unit="%",
-                series=loss.name,
-                start=start,
-                end=float(scored.epochs[-1]),
+            percent(
+                loss, trained, f"fall of {loss.name} meanwhile", fall / abs(float(during[0])), options.fall, start=start
             ),
         ),
         fixes=(model.match_output_to_loss(), training.fix_metric(), data.weight_classes(), data.check_labels()),

@@ -34,7 +34,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from diagnose.check import Check, Needs, threshold
-from diagnose.finding import Finding, Interval, Severity
+from diagnose.checks.curves._evidence import percent
+from diagnose.finding import Finding, Severity
 from diagnose.measures.curve import curve_of
 from diagnose.measures.learning import best_skill
 from diagnose.measures.roughness import roughness
@@ -96,14 +97,13 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
             + (f", {loss.name} by {100 * train:.1f} %." if loss is not None and train else ".")
         ),
         evidence=(
-            Interval(
-                label=f"roughness of {series.name} relative to its level",
-                value=100 * rough,
-                threshold=100 * (options.severe if severe else options.roughness),
-                unit="%",
-                series=series.name,
+            percent(
+                series,
+                curve,
+                f"roughness of {series.name} relative to its level",
+                rough,
+                (options.severe if severe else options.roughness),
                 start=float(curve.epochs[len(curve) // 2]),
-                end=float(curve.epochs[-1]),
             ),
         ),
         fixes=(

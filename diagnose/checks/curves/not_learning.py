@@ -39,7 +39,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from diagnose.check import Check, Needs, threshold
-from diagnose.finding import Comparison, Evidence, Finding, Interval, Severity
+from diagnose.checks.curves._evidence import percent
+from diagnose.finding import Comparison, Evidence, Finding, Severity
 from diagnose.fix import Fix
 from diagnose.measures.chance import (
     accuracy_resolution,
@@ -243,14 +244,8 @@ def _flat(run: Run, series: Series, curve: Curve, options: Options) -> tuple[str
         return None
     summary = f"{series.name} is flat: {opening:.4g} at the start, {curve.end:.4g} at the end."
     evidence = (
-        Interval(
-            label=f"fall of {series.name} over the run, relative",
-            value=100 * fall / (size or 1.0),
-            threshold=100 * floor / (size or 1.0),
-            unit="%",
-            series=series.name,
-            start=float(curve.epochs[0]),
-            end=float(curve.epochs[-1]),
+        percent(
+            series, curve, f"fall of {series.name} over the run, relative", fall / (size or 1.0), floor / (size or 1.0)
         ),
     )
     return summary, evidence, 0.85 if skill is not None else 0.65

@@ -34,6 +34,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diagnose.check import Check, Needs, threshold
+from diagnose.checks.curves._evidence import percent
 from diagnose.finding import Finding, Interval, Severity
 from diagnose.measures.curve import Curve, curve_of, point_noise
 from diagnose.measures.learning_rate import increases
@@ -111,8 +112,8 @@ def _against_descent(series: Series, curve: Curve, raised: FloatArray, options: 
         return ()
     ratio = min(noise / descent, 10.0) if descent > 0 else 10.0
     return (
-        _interval(series, curve, f"noise of {series.name} over its net descent", ratio, options.of_descent),
-        _interval(series, curve, f"noise of {series.name} over its level", noise / curve.level, options.of_level),
+        percent(series, curve, f"noise of {series.name} over its net descent", ratio, options.of_descent),
+        percent(series, curve, f"noise of {series.name} over its level", noise / curve.level, options.of_level),
     )
 
 
@@ -122,19 +123,7 @@ def _against_level(series: Series, curve: Curve, options: Options) -> tuple[Inte
     if rough < options.roughness:
         return ()
     label = f"roughness of {series.name} in the second half, relative to its level"
-    return (_interval(series, curve, label, rough, options.roughness),)
-
-
-def _interval(series: Series, curve: Curve, label: str, share: float, limit: float) -> Interval:
-    return Interval(
-        label=label,
-        value=100 * share,
-        threshold=100 * limit,
-        unit="%",
-        series=series.name,
-        start=float(curve.epochs[0]),
-        end=float(curve.epochs[-1]),
-    )
+    return (percent(series, curve, label, rough, options.roughness),)
 
 
 def _without_restarts(curve: Curve, raised: FloatArray) -> FloatArray:

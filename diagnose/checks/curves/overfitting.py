@@ -42,6 +42,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diagnose.check import Check, Needs, threshold
+from diagnose.checks.curves._evidence import percent
 from diagnose.finding import Finding, Interval, Severity
 from diagnose.measures.curve import Curve, curve_of
 from diagnose.measures.validation_rise import Limits, Rise, kept_fitting, rise_of, rose
@@ -171,12 +172,12 @@ def _finding(run: Run, validation: Series, curve: Curve, rise: Rise, train: Seri
         ),
         epoch=rise.best_epoch,
         evidence=(
-            Interval(
-                label=f"rise of {validation.name} from its best, relative",
-                value=100 * min(rise.relative, 1e6),
-                threshold=100 * options.rise,
-                unit="%",
-                series=validation.name,
+            percent(
+                validation,
+                curve,
+                f"rise of {validation.name} from its best, relative",
+                min(rise.relative, 1e6),
+                options.rise,
                 start=rise.best_epoch,
                 end=end,
             ),

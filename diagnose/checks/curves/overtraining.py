@@ -29,7 +29,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from diagnose.check import Check, Needs, threshold
-from diagnose.finding import Finding, Interval, Severity
+from diagnose.checks.curves._evidence import percent
+from diagnose.finding import Finding, Severity
 from diagnose.measures.curve import curve_of
 from diagnose.measures.learning import arrived_at
 from diagnose.measures.validation_rise import Limits, rise_of, rose
@@ -88,16 +89,6 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
             f"{'made it worse' if worse else 'brought nothing'}."
         ),
         epoch=since,
-        evidence=(
-            Interval(
-                label="share of the run that brought nothing",
-                value=100 * share,
-                threshold=100 * options.wasted,
-                unit="%",
-                series=series.name,
-                start=since,
-                end=float(curve.epochs[-1]),
-            ),
-        ),
+        evidence=(percent(series, curve, "share of the run that brought nothing", share, options.wasted, start=since),),
         fixes=(training.stop_early(run, epoch=rise.best_epoch),),
     )

@@ -34,6 +34,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from diagnose.check import Check, Needs, threshold
+from diagnose.checks.curves._evidence import percent
 from diagnose.finding import Finding, Interval, Severity
 from diagnose.fix import Fix
 from diagnose.measures.curve import Curve, curve_of
@@ -99,7 +100,7 @@ def _at_the_end(run: Run, series: Series, curve: Curve, options: Options) -> Fin
     if length < options.least_epochs or length < options.share * len(curve):
         return None
     start, end = float(curve.epochs[since]), float(curve.epochs[-1])
-    evidence = (_interval(series, length / len(curve), options.share, start, end),)
+    evidence = (_level(series, curve, length / len(curve), options.share, start, end),)
     if not _is_bad(run, curve, options):
         return Finding(
             severity=Severity.INFO,
@@ -140,21 +141,13 @@ def _left_again(run: Run, series: Series, curve: Curve, options: Options) -> Fin
             f"{curve.end:.4g}: {100 * (length / len(curve)):.0f} % of the run went by on a plateau."
         ),
         epoch=start,
-        evidence=(_interval(series, length / len(curve), options.stretch, start, end),),
+        evidence=(_level(series, curve, length / len(curve), options.stretch, start, end),),
         fixes=_ways_out(run),
     )
 
 
-def _interval(series: Series, share: float, limit: float, start: float, end: float) -> Interval:
-    return Interval(
-        label=f"share of the run with {series.name} level",
-        value=100 * share,
-        threshold=100 * limit,
-        unit="%",
-        series=series.name,
-        start=start,
-        end=end,
-    )
+def _level(series: Series, curve: Curve, share: float, limit: float, start: float, end: float) -> Interval:
+    return percent(series, curve, f"share of the run with {series.name} level", share, limit, start=start, end=end)
 
 
 def _ways_out(run: Run) -> tuple[Fix, ...]:

@@ -34,7 +34,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from diagnose.check import Check, Needs, threshold
-from diagnose.finding import Finding, Interval, Severity
+from diagnose.checks.curves._evidence import percent
+from diagnose.finding import Finding, Severity
 from diagnose.measures.curve import curve_of
 from diagnose.measures.learning import gain_left, is_good, late_share
 from diagnose.measures.validation_rise import rise_of, rose
@@ -142,23 +143,14 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
         ),
         epoch=float(curve.epochs[-1]),
         evidence=(
-            Interval(
-                label="gain of twice the training, relative to the fall so far",
-                value=100 * left,
-                threshold=100 * options.gain_left,
-                unit="%",
-                series=series.name,
-                start=float(curve.epochs[0]),
-                end=float(curve.epochs[-1]),
-            ),
-            Interval(
-                label="share of the fall in the last third",
-                value=100 * late,
-                threshold=100 * options.late_share,
-                unit="%",
-                series=series.name,
+            percent(series, curve, "gain of twice the training, relative to the fall so far", left, options.gain_left),
+            percent(
+                series,
+                curve,
+                "share of the fall in the last third",
+                late,
+                options.late_share,
                 start=float(curve.epochs[int(len(curve) * 2 / 3)]),
-                end=float(curve.epochs[-1]),
             ),
         ),
         fixes=(
