@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import re
@@ -10,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -277,17 +279,36 @@ class TestFollow:
         assert len(paused) <= 1
 
 
+def interruptible() -> None:
+    """Let the child hear of SIGINT, whatever it was started from: a shell's background jobs do not."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextlib.contextmanager
+def watching(log: Path, **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """``diagnose --watch`` in a process of its own, which ends with the test however that ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "diagnose", "--watch", "--interval", "0.05", log.name],
+        cwd=log.parent, preexec_fn=interruptible,
+        **{"env": {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm"}, **options},
+    )  # fmt: skip
+    try:
+        with process:
+            try:
+                yield process
+            except BaseException:
+                process.kill()
+                raise
+    finally:
+        process.kill()
+
+
 class TestCommand:
     """``diagnose --watch`` in a process of its own."""
 
     @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
     def test_into_a_pipe(self, log: Path, how: signal.Signals) -> None:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "diagnose", "--watch", "--interval", "0.05", log.name],
-            cwd=log.parent, env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        with process:
+        with watching(log, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             assert process.stdout
             assert process.stderr
             assert process.stderr.readline().startswith("diagnose: waiting for run.csv")
@@ -303,11 +324,7 @@ class TestCommand:
         assert (process.returncode, errors) == (1, "")
 
     def test_exit_code_2_where_nothing_ever_came(self, log: Path) -> None:
-        with subprocess.Popen(
-            [sys.executable, "-m", "diagnose", "--watch", "--interval", "0.05", log.name],
-            cwd=log.parent, env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        ) as process:  # fmt: skip
+        with watching(log, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr
             process.stderr.readline()
             process.send_signal(signal.SIGINT)
@@ -318,11 +335,7 @@ class TestCommand:
     def test_on_a_terminal(self, log: Path) -> None:
         log.write_text(training_logs.healthy(20))
         ours, its = pty.openpty()
-        with subprocess.Popen(
-            [sys.executable, "-m", "diagnose", "--watch", "--interval", "0.05", log.name],
-            cwd=log.parent, env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm"},
-            stdin=its, stdout=its, stderr=its, start_new_session=True,
-        ) as process:  # fmt: skip
+        with watching(log, stdin=its, stdout=its, stderr=its, start_new_session=True) as process:
             os.close(its)
             shown = Shown(ours)
             shown.wait_for("20 epochs")

@@ -80,6 +80,7 @@ def main() -> None:
             f"-timeout={SECONDS_PER_INPUT}",
             f"-max_len={MAX_BYTES}",
             "-rss_limit_mb=2048",
+            "-verbosity=0",
             "-print_final_stats=1",
         ]
         atheris.Setup([sys.argv[0], *options, str(corpus)], one_input)
