@@ -182,7 +182,8 @@ def deepen(*, addresses: str = "") -> Fix:
             "    return x\n"
             "\n"
             "\n"
-            "functional = keras.Model(model.inputs, model.outputs)  # a Sequential model takes no call_function\n"
+            "# A Sequential model takes no call_function.\n"
+            "functional = keras.Model(model.inputs, model.outputs)\n"
             "better = keras.models.clone_model(functional, call_function=call)\n"
         )
         + compile_and_fit("better"),

@@ -15,7 +15,7 @@ def _changed(settings_code: str) -> str:
     """Return code that trains a copy under the same optimizer with some settings changed."""
     return retrain(
         "type(model.optimizer).from_config(settings)",
-        before=f"settings = model.optimizer.get_config() | {settings_code}\n",
+        before=f"settings = model.optimizer.get_config()\nsettings |= {settings_code}\n",
     )
 
 
@@ -86,12 +86,10 @@ def _scheduled(schedule: str, run: Run | None) -> str:
         before=(
             f"rate = {_RATE if rate is None else f'{rate:.3g}'}\n{_STEPS}"
             f"schedule = keras.optimizers.schedules.{schedule}\n"
-            'settings = model.optimizer.get_config() | {"learning_rate": schedule}\n'
+            "settings = model.optimizer.get_config()\n"
+            # A schedule object is no configuration; from_config takes the serialized one.
+            'settings["learning_rate"] = keras.saving.serialize_keras_object(schedule)\n'
         ),
-    ).replace(
-        # A schedule object is no configuration; from_config takes the serialized one.
-        '"learning_rate": schedule',
-        '"learning_rate": keras.saving.serialize_keras_object(schedule)',
     )
 
 

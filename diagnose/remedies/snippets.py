@@ -9,7 +9,7 @@ from __future__ import annotations
 from textwrap import indent
 
 FIT = "{name}.fit(x_train, y_train, epochs={epochs}, validation_data=(x_val, y_val))\n"
-SAME_OPTIMIZER = "type(model.optimizer).from_config(model.optimizer.get_config())"
+SAME_OPTIMIZER = "model.optimizer.from_config(model.optimizer.get_config())"
 
 
 def fit(name: str = "model", epochs: int = 3) -> str:
@@ -55,12 +55,12 @@ def insert(after: str) -> str:
     return (
         "def call(layer, *args, **kwargs):\n"
         "    x = layer(*args, **kwargs)\n"
-        "    if hasattr(layer, 'kernel') and layer.name != model.layers[-1].name:  # hidden layers\n"
-        + indent(after, " " * 8)
-        + "    return x\n"
+        "    hidden = layer.name != model.layers[-1].name\n"
+        "    if hidden and hasattr(layer, 'kernel'):\n" + indent(after, " " * 8) + "    return x\n"
         "\n"
         "\n"
-        "functional = keras.Model(model.inputs, model.outputs)  # a Sequential model takes no call_function\n"
+        "# A Sequential model takes no call_function.\n"
+        "functional = keras.Model(model.inputs, model.outputs)\n"
         "better = keras.models.clone_model(functional, call_function=call)\n"
     ) + compile_and_fit("better")
 
@@ -69,6 +69,7 @@ def build(body: str, optimizer: str = SAME_OPTIMIZER) -> str:
     """Return code that builds a model around `body`, which reads and rebinds ``x``, and trains it."""
     return (
         "inputs = keras.Input(x_train.shape[1:])\n"
-        "x = inputs\n" + body + 'outputs = keras.layers.Dense(model.output_shape[-1], activation="softmax")(x)\n'
+        "x = inputs\n" + body + "classes = model.output_shape[-1]\n"
+        'outputs = keras.layers.Dense(classes, activation="softmax")(x)\n'
         "better = keras.Model(inputs, outputs)\n"
     ) + compile_and_fit("better", optimizer)

@@ -11,7 +11,10 @@ from diagnose.remedies import settings
 from diagnose.remedies.snippets import SAME_OPTIMIZER, fit
 from diagnose.run import Run
 
-_BACKBONE = "backbone = next((layer for layer in model.layers if isinstance(layer, keras.Model)), model)\n"
+_BACKBONE = (
+    "nested = [layer for layer in model.layers if isinstance(layer, keras.Model)]\n"
+    "backbone = nested[0] if nested else model\n"
+)
 
 
 def _fine_tune(frozen: str, rate: str) -> str:
@@ -20,10 +23,11 @@ def _fine_tune(frozen: str, rate: str) -> str:
         _BACKBONE + "backbone.trainable = True\n"
         f"frozen = {frozen}\n"
         "for i, layer in enumerate(backbone.layers[:-1]):\n"
-        "    # A batch normalization that is not trainable runs in inference mode, as it should here.\n"
+        "    # Batch normalization that is not trainable runs in inference mode.\n"
         "    is_norm = isinstance(layer, keras.layers.BatchNormalization)\n"
         "    layer.trainable = i >= frozen and not is_norm\n"
-        f'settings = model.optimizer.get_config() | {{"learning_rate": {rate}}}\n'
+        "settings = model.optimizer.get_config()\n"
+        f'settings["learning_rate"] = {rate}\n'
         "model.compile(  # trainable counts only from compile on\n"
         "    optimizer=type(model.optimizer).from_config(settings),\n"
         "    loss=model.loss,\n"
