@@ -27,6 +27,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from diagnose.readers.base import Document, ReadError, Roles
+from diagnose.readers.columns import printable
 from diagnose.readers.table import sniff
 
 if TYPE_CHECKING:
@@ -247,7 +248,7 @@ def _nearest(path: Path) -> str:
 def cleaned(text: str, limit: int = NAME_LENGTH) -> str:
     """Return a text from a log with printable characters only, without ANSI sequences, cut to a length."""
     if not text.isprintable():
-        text = "".join(c if c.isprintable() else " " if c.isspace() else "" for c in _ANSI.sub("", text))
+        text = printable(_ANSI.sub("", text))
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

@@ -262,8 +262,15 @@ class _Reading:
 
 
 def clean_name(name: str) -> str:
-    """Return a name from a log without control characters and ANSI escapes, at most `MAX_NAME` long."""
-    return _CONTROL.sub("", name).strip().strip("\"'").strip()[:MAX_NAME]
+    """Return a name from a log with printable characters only, without ANSI escapes, at most `MAX_NAME` long."""
+    return printable(_CONTROL.sub("", name)).strip().strip("\"'").strip()[:MAX_NAME]
+
+
+def printable(text: str) -> str:
+    """Return a text with a plain space for any other kind of space, and without what no terminal should be given."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else " " if c.isspace() else "" for c in text)
 
 
 def classify(name: str) -> Column:
