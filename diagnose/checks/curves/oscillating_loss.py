@@ -98,6 +98,7 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
             data.larger_batch(run),
             optimizer.clip_gradients(),
             optimizer.lower_momentum(),
+            data.shuffle(),
         ),
     )
 

@@ -196,6 +196,7 @@ def _finding(run: Run, validation: Series, curve: Curve, rise: Rise, train: Seri
             data.augment(),
             regularization.add_dropout(),
             regularization.add_l2(),
+            regularization.add_l1(),
             model.shrink(),
             transfer.use_pretrained(),
             data.collect_more(),

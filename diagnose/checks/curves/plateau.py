@@ -108,7 +108,11 @@ def _at_the_end(run: Run, series: Series, curve: Curve, options: Options) -> Fin
             summary=f"{series.name} has been level at {curve.end:.4g} since {run.axis} {start:g}: it has converged.",
             epoch=start,
             evidence=evidence,
-            fixes=(training.stop_early(run, epoch=start), optimizer.decay_learning_rate(run)),
+            fixes=(
+                training.stop_early(run, epoch=start),
+                optimizer.decay_learning_rate(run),
+                *(() if run.get("val_loss") is not None else (training.log_validation(),)),
+            ),
         )
     return Finding(
         severity=Severity.WARNING,
