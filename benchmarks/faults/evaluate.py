@@ -176,9 +176,8 @@ def misses(runs: Sequence[Labelled]) -> str:
     return "\n".join(lines)
 
 
-def page(half: str) -> str:
-    """Return the measured tables as Markdown."""
-    runs = load(half)
+def page(runs: Sequence[Labelled], half: str) -> str:
+    """Return the tables measured on the runs of a half as Markdown."""
     causes = defaultdict(int)
     for r in runs:
         causes[r.cause] += 1
@@ -208,9 +207,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.write:
         write()
         return
-    print(page(arguments.half))
+    runs = load(arguments.half)
+    print(page(runs, arguments.half))
     if arguments.misses:
-        print(f"\n{misses(load(arguments.half))}")
+        print(f"\n{misses(runs)}")
 
 
 _BEGIN, _END = "<!-- measured: python -m benchmarks.faults.evaluate --write -->", "<!-- end of measured -->"
@@ -220,7 +220,7 @@ def written(text: str) -> str:
     """Return the page's text with the measured part renewed."""
     before, _, rest = text.partition(_BEGIN)
     _, _, after = rest.partition(_END)
-    return f"{before}{_BEGIN}\n\n{page('test')}\n\n{_END}{after}"
+    return f"{before}{_BEGIN}\n\n{page(load('test'), 'test')}\n\n{_END}{after}"
 
 
 def write() -> None:

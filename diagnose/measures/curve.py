@@ -108,6 +108,8 @@ class Curve:
         Standard deviation of the noise of one point.
     sign
         -1 where the values were negated because the quantity should rise.
+    block
+        How many logged points one point is the mean of (see `MOST_POINTS`).
     """
 
     epochs: FloatArray
@@ -116,6 +118,7 @@ class Curve:
     smooth: FloatArray
     noise: float
     sign: int
+    block: int = 1
 
     def __len__(self) -> int:
         return len(self.values)
@@ -205,8 +208,10 @@ def curve_of(series: Series) -> Curve:
     sign = -1 if series.direction == Direction.HIGHER else 1
     values = values * sign / series.scale
     noise = point_noise(values)
-    if len(values) > MOST_POINTS:
-        epochs, values, noise = _thin(epochs, values, noise)
+    block = math.ceil(len(values) / MOST_POINTS)
+    if block > 1:
+        epochs, values = _thin(epochs, values, block)
+        noise /= math.sqrt(block)
     window = min(len(values), max(LEAST_WINDOW, round(len(values) * WINDOW_SHARE))) if len(values) else 1
     return Curve(
         epochs=epochs,
@@ -215,15 +220,15 @@ def curve_of(series: Series) -> Curve:
         smooth=moving_average(values, window),
         noise=noise,
         sign=sign,
+        block=max(1, block),
     )
 
 
-def _thin(epochs: FloatArray, values: FloatArray, noise: float) -> tuple[FloatArray, FloatArray, float]:
-    """Return block means, the epoch at which each block ends, and what the noise of a point becomes by averaging."""
-    block = math.ceil(len(values) / MOST_POINTS)
+def _thin(epochs: FloatArray, values: FloatArray, block: int) -> tuple[FloatArray, FloatArray]:
+    """Return the means of blocks, and the epoch at which each ends."""
     starts = np.arange(0, len(values), block)
     ends = np.minimum(starts + block, len(values))
-    return epochs[ends - 1], np.add.reduceat(values, starts) / (ends - starts), noise / math.sqrt(block)
+    return epochs[ends - 1], np.add.reduceat(values, starts) / (ends - starts)
 
 
 def falling_share(curve: Curve) -> float:

@@ -224,3 +224,14 @@ def test_a_healthy_run_is_left_alone():
 def test_without_a_loss_it_cannot_look():
     assert "log the training loss" in not_applicable(CHECK, run(learning_rate=np.full(9, 10.0)))
     assert too_few(CHECK) in not_applicable(CHECK, run(loss=[1.0, np.nan]))
+
+
+def test_a_long_log_of_numbers_did_not_end_in_nan():
+    """Beyond 4096 epochs a curve has fewer points than the log has rows."""
+    values = path(10_000, (0, 1.0), (0.3, 0.1), (1, 0.5)) + noise(10_000, 1e-3)
+    assert "no number" not in "".join(f.summary for f in look(CHECK, run(loss=values)))
+
+
+def test_one_nan_that_the_run_recovered_from_is_no_blow_up():
+    values = np.r_[path(20, (0, 1.0), (1, 0.1)), np.nan, path(20, (0, 0.4), (1, 0.35))]
+    assert "no number" not in "".join(f.summary for f in look(CHECK, run(loss=values)))

@@ -93,3 +93,10 @@ def test_it_waits_for_the_end_of_a_training():
 def test_without_a_validation_loss_it_cannot_look():
     assert "pass validation_data to fit" in not_applicable(CHECK, run(loss=decay(60)))
     assert too_few(CHECK) in not_applicable(CHECK, run(loss=decay(19), val_loss=decay(19)))
+
+
+def test_a_long_log_is_counted_in_epochs():
+    """Beyond 4096 epochs a curve has fewer points than the log has rows."""
+    finding = one(CHECK, done_at(0.25, 0.8, n=10_000))
+    wasted = int(finding.summary.partition("; the ")[2].partition(" ")[0])
+    assert wasted == pytest.approx(7500, rel=0.1)

@@ -291,7 +291,7 @@ def test_another_half_is_refused(capsys):
 
 
 def test_the_page_is_renewed_between_its_marks(monkeypatch):
-    monkeypatch.setattr(evaluate, "page", lambda half: f"tables of {half}")
+    monkeypatch.setattr(evaluate, "page", lambda runs, half: f"tables of {half}")
     begin, end = evaluate._BEGIN, evaluate._END
     page = evaluate.written(f"Before.\n{begin}\nold\n{end}\nAfter.\n")
     assert page == f"Before.\n{begin}\n\ntables of test\n\n{end}\nAfter.\n"

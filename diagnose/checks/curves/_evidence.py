@@ -7,6 +7,19 @@ from diagnose.measures.curve import Curve
 from diagnose.run import Series
 
 
+def over_run(series: Series, curve: Curve, label: str, value: float, limit: float, unit: str) -> Interval:
+    """Return a number against its limit, measured over the whole curve."""
+    return Interval(
+        label=label,
+        value=value,
+        threshold=limit,
+        unit=unit,
+        series=series.name,
+        start=float(curve.epochs[0]),
+        end=float(curve.epochs[-1]),
+    )
+
+
 def percent(
     series: Series,
     curve: Curve,

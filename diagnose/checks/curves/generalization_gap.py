@@ -96,6 +96,18 @@ class Options:
         source="chosen on the tuning half of benchmarks/faults",
         help="the same share from which the validation loss counts as untouched by the training",
     )
+    still_falling: float = threshold(
+        0.2,
+        unit="share",
+        source="chosen on the tuning half of benchmarks/faults",
+        help="fall of the training loss in the second half",
+    )
+    following: float = threshold(
+        0.35,
+        unit="share",
+        source="chosen on the tuning half of benchmarks/faults",
+        help="how far, of its logarithm, the validation loss may follow that fall",
+    )
     good: float = threshold(
         0.85,
         unit="skill",
@@ -169,7 +181,7 @@ def _by_loss(train: Series, other: Series, options: Options) -> Iterator[Finding
     share = unseen.end / unseen.opening
     if ratio < options.loss_ratio or share < options.unexplained:
         return
-    if share < options.untouched and not _parted(fitted, unseen):
+    if share < options.untouched and not _parted(fitted, unseen, options):
         return
     yield Finding(
         severity=Severity.WARNING,
@@ -196,11 +208,11 @@ def _by_loss(train: Series, other: Series, options: Options) -> Iterator[Finding
     )
 
 
-def _parted(fitted: Curve, unseen: Curve) -> bool:
-    """Whether in the second half the training loss fell by a fifth at least, and the validation loss by much less."""
+def _parted(fitted: Curve, unseen: Curve, options: Options) -> bool:
+    """Whether in the second half the training loss fell, and the validation loss by much less."""
     train_fall = fitted.end / float(fitted.smooth[len(fitted) // 2])
     other_fall = unseen.end / float(unseen.smooth[len(unseen) // 2])
-    return train_fall < 0.8 and other_fall > train_fall**0.35
+    return train_fall < 1 - options.still_falling and other_fall > train_fall**options.following
 
 
 def _fixes() -> tuple[Fix, ...]:

@@ -37,6 +37,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diagnose.check import Check, Needs, threshold
+from diagnose.checks.curves._evidence import over_run, percent
 from diagnose.finding import Finding, Interval, Severity
 from diagnose.measures.curve import Curve, curve_of, median, quantile
 from diagnose.measures.learning import best_skill
@@ -98,8 +99,17 @@ class Options:
         source="chosen on the tuning half of benchmarks/faults",
         help="first loss over the level of a run that stays flat",
     )
+    flat: float = threshold(
+        0.05, unit="share", source="chosen on real logs", help="spread of such a run's middle 80 %, over its level"
+    )
+    thrown_off: float = threshold(
+        0.3, unit="skill", source="as poor in not-learning", help="skill above which such a run is let pass"
+    )
     relief: float = threshold(
         0.15, unit="share", source="chosen on real logs", help="fall at a cut of the rate over the descent"
+    )
+    relief_sigmas: float = threshold(
+        6.0, unit="σ", source="chosen on real logs", help="the same in units of the noise of one epoch"
     )
 
 
@@ -120,22 +130,16 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
 
 def _blown_up(run: Run, series: Series, curve: Curve, options: Options) -> Finding | None:
     """A loss that climbed before it left the finite numbers."""
-    lost = len(curve) < len(series)
     least = float(curve.values.min())
     last = float(curve.values[-1])
-    if not lost or least <= 0 or last < options.blow_up * least:
+    if np.isfinite(series.values[-1]) or least <= 0 or last < options.blow_up * least:
         return None
     return _finding(
         run,
-        series,
-        curve,
         f"{series.name} grew from {least:.4g} to {last:.4g} and then was no number any more: the steps are too large.",
-        Severity.CRITICAL,
-        0.85,
-        "last finite loss over the least",
-        last / least,
-        options.blow_up,
-        "x",
+        over_run(series, curve, "last finite loss over the least", last / least, options.blow_up, "x"),
+        confidence=0.85,
+        severity=Severity.CRITICAL,
     )
 
 
@@ -151,17 +155,12 @@ def _climbed(run: Run, series: Series, curve: Curve, options: Options) -> Findin
         return None
     if len(restarts(run.get("learning_rate"))) and curve.end <= curve.start:
         return None
+    label = "rise of the loss from its minimum, in units of its noise"
     return _finding(
         run,
-        series,
-        curve,
         f"{series.name} fell to {curve.best:.4g} and then climbed to {curve.end:.4g}: the steps leave the minimum.",
-        Severity.WARNING,
-        0.75,
-        "rise of the loss from its minimum, in units of its noise",
-        curve.rise_sigmas,
-        options.climb_sigmas,
-        "σ",
+        over_run(series, curve, label, curve.rise_sigmas, options.climb_sigmas, "σ"),
+        confidence=0.75,
     )
 
 
@@ -173,22 +172,16 @@ def _thrown_off(run: Run, series: Series, curve: Curve, options: Options) -> Fin
     level = median(rest)
     if level <= 0 or curve.start < options.overshoot * level:
         return None
-    if quantile(rest, 0.9) - quantile(rest, 0.1) > 0.05 * level:
+    if quantile(rest, 0.9) - quantile(rest, 0.1) > options.flat * level:
         return None
     skill = best_skill(run)
-    if skill is None or skill > 0.3:
+    if skill is None or skill > options.thrown_off:
         return None
     return _finding(
         run,
-        series,
-        curve,
         f"{series.name} began at {curve.start:.4g} and stayed at {level:.4g} since: the first steps were too large.",
-        Severity.WARNING,
-        0.75,
-        "first loss over the level of the rest",
-        curve.start / level,
-        options.overshoot,
-        "x",
+        over_run(series, curve, "first loss over the level of the rest", curve.start / level, options.overshoot, "x"),
+        confidence=0.75,
     )
 
 
@@ -202,75 +195,43 @@ def _swings(run: Run, series: Series, curve: Curve, options: Options) -> Finding
     ratio = min(curve.noise / descent, 10.0) if descent > 0 else 10.0
     return _finding(
         run,
-        series,
-        curve,
         f"{series.name} swings by {100 * curve.noise / curve.level:.0f} % of its level from {run.axis} to "
         f"{run.axis}: the steps overshoot.",
-        Severity.WARNING,
-        0.7,
-        "noise of the loss over its net descent",
-        100 * ratio,
-        100 * options.noise_of_descent,
-        "%",
+        percent(series, curve, "noise of the loss over its net descent", ratio, options.noise_of_descent),
+        confidence=0.7,
     )
 
 
 def _relieved(run: Run, series: Series, curve: Curve, options: Options) -> Finding | None:
     """A sharp fall right at a logged cut of the rate."""
-    rate = run.get("learning_rate")
-    if rate is None or curve.descent <= 0:
-        return None
-    for epoch in cuts(rate):
+    for epoch in cuts(run.get("learning_rate")):
         at = int(np.searchsorted(curve.epochs, epoch))
         if not 3 <= at < len(curve) - 1:
             continue
         before, after = median(curve.values[at - 3 : at]), median(curve.values[at : at + 2])
         fallen = curve.start - before
-        if before - after > max(options.relief * max(fallen, 0), 6 * curve.noise) and fallen > 0:
+        if fallen > 0 and before - after > max(options.relief * fallen, options.relief_sigmas * curve.noise):
+            relief = (before - after) / fallen
             return _finding(
                 run,
-                series,
-                curve,
                 f"{series.name} fell at once from {before:.4g} to {after:.4g} when the rate was cut at {run.axis} "
                 f"{epoch:g}: it had been too high before.",
-                Severity.INFO,
-                0.7,
-                "fall at the cut over the descent so far",
-                100 * (before - after) / fallen,
-                100 * options.relief,
-                "%",
+                percent(series, curve, "fall at the cut over the descent so far", relief, options.relief),
+                confidence=0.7,
+                severity=Severity.INFO,
             )
     return None
 
 
 def _finding(
-    run: Run,
-    series: Series,
-    curve: Curve,
-    summary: str,
-    severity: Severity,
-    confidence: float,
-    label: str,
-    value: float,
-    limit: float,
-    unit: str,
+    run: Run, summary: str, evidence: Interval, *, confidence: float, severity: Severity = Severity.WARNING
 ) -> Finding:
     return Finding(
         severity=severity,
         confidence=confidence,
         summary=summary,
-        epoch=float(curve.epochs[0]),
-        evidence=(
-            Interval(
-                label=label,
-                value=value,
-                threshold=limit,
-                unit=unit,
-                series=series.name,
-                start=float(curve.epochs[0]),
-                end=float(curve.epochs[-1]),
-            ),
-        ),
+        epoch=evidence.start,
+        evidence=(evidence,),
         fixes=(
             optimizer.lower_learning_rate(run),
             optimizer.warm_up(run),

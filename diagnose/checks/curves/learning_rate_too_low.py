@@ -90,6 +90,12 @@ class Options:
         source="chosen on the tuning half of benchmarks/faults",
         help="what half of the remaining epochs promised at the old pace, over the descent so far",
     )
+    pace_sigmas: float = threshold(
+        3.0,
+        unit="σ",
+        source="beyond doubt for white noise",
+        help="fall just before, over the noise of one epoch",
+    )
     kept: float = threshold(
         0.3, unit="share", source="chosen on the tuning half of benchmarks/faults", help="how much of that came"
     )
@@ -161,7 +167,7 @@ def _decayed_away(run: Run, series: Series, curve: Curve, options: Options) -> F
     realized = float(curve.values[at - 1]) - curve.end
     if fallen <= 0 or promised < options.promised * fallen or realized > options.kept * promised:
         return None
-    if pace * (_BEFORE - 1) <= 3 * curve.noise:
+    if pace * (_BEFORE - 1) <= options.pace_sigmas * curve.noise:
         return None
     return Finding(
         severity=Severity.WARNING,

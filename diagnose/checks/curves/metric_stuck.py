@@ -79,18 +79,19 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     fall = float(during[0] - during[-1])
     if fall <= options.fall * abs(float(during[0])):
         return
+    stood = length * scored.block
     yield Finding(
         severity=Severity.WARNING,
         confidence=0.9,
         summary=(
-            f"{score.name} is exactly {value:.4g} in the last {length} {run.axis}s while {loss.name} fell "
+            f"{score.name} is exactly {value:.4g} in the last {stood} {run.axis}s while {loss.name} fell "
             f"from {during[0]:.4g} to {during[-1]:.4g}."
         ),
         epoch=start,
         evidence=(
             Interval(
                 label=f"{run.axis}s with an identical {score.name}",
-                value=float(length),
+                value=float(stood),
                 threshold=options.least_epochs,
                 unit=f"{run.axis}s",
                 series=score.name,

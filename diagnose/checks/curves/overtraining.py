@@ -85,7 +85,7 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
         confidence=0.9,
         summary=(
             f"{loss.name} had arrived and {series.name} was past its best (at {run.axis} {rise.best_epoch:g}) by "
-            f"{run.axis} {since:g}; the {wasted} {run.axis}s after that ({100 * share:.0f} % of the run) "
+            f"{run.axis} {since:g}; the {wasted * curve.block} {run.axis}s after that ({100 * share:.0f} % of the run) "
             f"{'made it worse' if worse else 'brought nothing'}."
         ),
         epoch=since,

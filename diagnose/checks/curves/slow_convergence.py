@@ -49,6 +49,7 @@ CHECK = Check(needs=Needs(any_of=(("loss",),), min_epochs=5), explains=("underfi
 class Options:
     """Thresholds of slow-convergence."""
 
+    sigmas: float = threshold(6.0, unit="σ", source="as in learning-rate-too-low", help="fall over the noise")
     gain_left: float = threshold(
         0.2,
         unit="share",
@@ -122,7 +123,7 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
         return
     late = late_share(curve)
     fall = float(curve.smooth[0] - curve.smooth[-1])
-    if fall <= 6 * curve.sigma or late < options.late_share:
+    if fall <= options.sigmas * curve.sigma or late < options.late_share:
         return
     left = gain_left(curve)
     if left < options.gain_left or is_good(run, options.good):
