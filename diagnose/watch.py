@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from diagnose import console
+from diagnose import console, news
 from diagnose.readers.base import ReadError
 from diagnose.readers.sources import expand
-from diagnose.report import Report, RunReport, SourceError, merge
+from diagnose.report import Report, SourceError, merge
 
 #: Seconds between two searches of a folder for new logs.
 RESCAN = 10.0
@@ -193,7 +193,7 @@ def _troubles(report: Report) -> list[str]:
 
 
 class Lines:
-    """For a pipe or a file: one line for each new finding, the whole report at the end.
+    """For a pipe or a file: one line for each finding that is news, the whole report at the end.
 
     Parameters
     ----------
@@ -206,31 +206,22 @@ class Lines:
     def __init__(self, deliver: Callable[[Report], None], save: Callable[[Report], None]) -> None:
         self._deliver = deliver
         self._save = save
-        self._known: dict[tuple[str, str], int] = {}
-        self._epochs: dict[str, int] = {}
+        self._news: dict[str, news.News] = {}
         self._said: set[str] = set()
 
     def show(self, report: Report) -> bool:
-        """Append a line for each finding that is new or got worse."""
+        """Append a line for each finding that is new, or got worse, and is settled (see `diagnose.news`)."""
         for trouble in _troubles(report):
             if trouble not in self._said:
                 self._said.add(trouble)
                 console.complain(trouble)
         self._save(report)
-        lines = [line for run in report.runs for line in self._news(run)]
+        lines = [
+            news.line(finding, run.run, prefix=run.run.title)
+            for run in report.runs
+            for finding in self._news.setdefault(run.run.title, news.News()).tell(run)
+        ]
         return console.write_out("\n".join(lines)) if lines else True
-
-    def _news(self, report: RunReport) -> Iterator[str]:
-        run = report.run
-        if run.epochs < self._epochs.get(run.title, 0):  # a new training took the place of the old one
-            self._known = {key: rank for key, rank in self._known.items() if key[0] != run.title}
-        self._epochs[run.title] = run.epochs
-        for finding in report.findings:
-            key = (run.title, finding.check)
-            if finding.severity.rank > self._known.get(key, -1):
-                self._known[key] = finding.severity.rank
-                what = f"{finding.severity}: {finding.check}: {finding.summary}"
-                yield console.one_line(f"{run.title}: {run.axis} {run.epochs}: {what}")
 
     def end(self, report: Report) -> None:
         """Write the last report as a call without ``--watch`` would."""

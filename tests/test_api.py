@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -121,12 +122,17 @@ class TestPackage:
 
     def test_lists_what_is_public(self) -> None:
         assert set(package.__all__) <= set(dir(package))
-        for name in package.__all__:
+        for name in {*package.__all__} - {"Monitor"}:
             assert getattr(package, name) is not None
 
-    def test_says_that_the_callback_is_not_there_yet(self) -> None:
-        with pytest.raises(ImportError, match=r"Monitor.*not part of"):
-            from diagnose import Monitor  # noqa: F401
+    def test_says_what_the_callback_needs_where_keras_is_missing(self, tmp_path: Path) -> None:
+        (tmp_path / "keras.py").write_text("raise ModuleNotFoundError(\"No module named 'keras'\", name='keras')\n")
+        code = "from diagnose import Monitor"
+        path = os.pathsep.join((str(tmp_path), str(Path(package.__file__).parents[1])))
+        missing = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}
+        )
+        assert "ImportError: Monitor needs Keras and TensorFlow: pip install 'kerasdx[tune]'" in missing.stderr
 
     def test_has_no_other_attribute(self) -> None:
         with pytest.raises(AttributeError, match="no attribute 'cure'"):

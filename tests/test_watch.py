@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import pty
 import re
@@ -18,7 +19,7 @@ import pytest
 
 from diagnose import watch
 from diagnose.finding import Finding, Point, Severity
-from diagnose.report import Report, RunReport, SourceError
+from diagnose.report import Report, RunReport, SourceError, merge
 from diagnose.run import Run, Series, Split
 from tests import training_logs
 
@@ -173,15 +174,33 @@ class TestLines:
         lines.show(report(5, finding("plateau")))
         lines.show(report(6, finding("plateau", Severity.CRITICAL), finding("noise")))
         assert capsys.readouterr().out.splitlines() == [
-            "run.csv: epoch 4: warning: plateau: plateau seen.",
-            "run.csv: epoch 6: critical: plateau: plateau seen.",
-            "run.csv: epoch 6: warning: noise: noise seen.",
+            "run.csv: epoch 3: warning: plateau: plateau seen.",
+            "run.csv: epoch 5: critical: plateau: plateau seen.",
+            "run.csv: epoch 5: warning: noise: noise seen.",
         ]
 
     def test_a_new_training_is_told_of_anew(self, lines: watch.Lines, capsys: pytest.CaptureFixture[str]) -> None:
         for count in (4, 2):
             lines.show(report(count, finding("plateau")))
         assert len(capsys.readouterr().out.splitlines()) == 2
+
+    def test_what_may_go_away_again_is_not_said_yet(
+        self, lines: watch.Lines, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        doubtful = dataclasses.replace(finding("plateau"), confidence=0.8)
+        for count in (2, 3):
+            lines.show(report(count, doubtful))
+        assert capsys.readouterr().out == ""
+        lines.show(report(4, doubtful))
+        assert capsys.readouterr().out == "run.csv: epoch 3: warning: plateau: plateau seen.\n"
+
+    def test_trainings_of_several_logs_are_told_apart(
+        self, lines: watch.Lines, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        both = merge([report(3, finding("plateau"), source=name) for name in ("a.csv", "b.csv")])
+        for _ in range(2):
+            lines.show(both)
+        assert [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()] == ["a.csv", "b.csv"]
 
     def test_what_is_waited_for_is_said_once_on_standard_error(
         self, lines: watch.Lines, capsys: pytest.CaptureFixture[str]
@@ -317,7 +336,7 @@ class TestCommand:
             for line in sick[5:]:
                 append(log, line[:4])
                 append(log, line[4:])
-            assert process.stdout.readline().startswith("run.csv: epoch 11: critical: nan-loss: ")
+            assert process.stdout.readline().startswith("run.csv: epoch 10: critical: nan-loss: ")
             process.send_signal(how)
             rest, errors = process.communicate(timeout=30)
         assert "nan-loss" in rest  # the whole report

@@ -35,11 +35,23 @@ def logarithms(norms: FloatArray) -> FloatArray:
 
 
 def nanmedian(values: FloatArray, axis: int) -> FloatArray:
-    """Return the median over what was sampled; NaN where nothing was."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        median: FloatArray = np.nanmedian(values, axis=axis)
-    return median
+    """Return the median over what was sampled; NaN where nothing was.
+
+    The same as `numpy.nanmedian`, without its masked arrays, which take ten times as long.
+    """
+    ordered = np.moveaxis(np.sort(values, axis=axis), axis, 0)  # NaN comes last
+    if not len(ordered):
+        return np.full(ordered.shape[1:], np.nan)
+    count = np.count_nonzero(~np.isnan(ordered), axis=0)
+    half, is_odd = count // 2, count % 2 == 1
+    high = _picked(ordered, np.minimum(half, len(ordered) - 1))
+    median: FloatArray = np.where(is_odd, high, (_picked(ordered, np.maximum(half - 1, 0)) + high) / 2)
+    return np.where(count == 0, np.nan, median)
+
+
+def _picked(ordered: FloatArray, at: NDArray[np.intp]) -> FloatArray:
+    picked: FloatArray = np.take_along_axis(ordered, at[np.newaxis], axis=0)[0]
+    return picked
 
 
 def tail_length(epochs: int) -> int:

@@ -162,6 +162,7 @@ _KINDS = {
             "trialid phase stage split subset mode dataset architecture arch network net name method config "
             "version repeat replicate variant"
         ),
+        "stopped": "stopped",
         "ignore": "id uuid row rownumber comment note notes path checkpoint besti bestepoch isbest bestsofar",
     }.items()
     for spelling in spellings.split()
@@ -231,7 +232,7 @@ class Column:
     Parameters
     ----------
     kind
-        ``series``, ``epoch``, ``step``, ``time``, ``batch``, ``group``, ``layer`` or ``ignore``.
+        ``series``, ``epoch``, ``step``, ``time``, ``batch``, ``group``, ``layer``, ``stopped`` or ``ignore``.
     quantity, split, output, direction
         Of a series, as in `diagnose.run.Series`.
     statistic, layer
@@ -271,6 +272,24 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else " " if c.isspace() else "" for c in text)
+
+
+def merged_names(names: Sequence[str], more: Sequence[str]) -> list[str]:
+    """Return names with those of another list that are new, each behind the one that it follows there.
+
+    Layers are told in the order of the model, so a name that comes late must not go to the end.
+    """
+    merged = list(names)
+    known = set(names)
+    at = -1
+    for name in more:
+        if name in known:
+            at = merged.index(name)
+        else:
+            at += 1
+            merged.insert(at, name)
+            known.add(name)
+    return merged
 
 
 def classify(name: str) -> Column:

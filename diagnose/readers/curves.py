@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from types import MappingProxyType
@@ -20,12 +21,14 @@ from numpy.typing import NDArray
 
 from diagnose.readers import restarts
 from diagnose.readers.base import Document, ReadError, Roles
-from diagnose.readers.columns import CONFIGURATION, Column, classify_all, clean_name, normalize_series
+from diagnose.readers.columns import CONFIGURATION, Column, classify_all, clean_name, merged_names, normalize_series
 from diagnose.readers.table import BoolArray, Table
 from diagnose.run import Direction, FloatArray, LayerStatistic, Part, Run, Series, Split
 
 MEND = "name the columns with --role NAME=ROLE, for example --role my_loss=loss"
 MAX_CONFIG_BYTES = 1024 * 1024
+#: What Monitor's ``run.json`` says of itself, up to its version.
+FACTS_SCHEMA = "kerasdx-run/"
 _NO_CONFIG: Mapping[str, Any] = MappingProxyType({})
 _SPLIT_WORDS = {
     "train": Split.TRAIN,
@@ -49,6 +52,8 @@ _FIXED_SETTINGS = CONFIGURATION - {"lr", "learning_rate", "momentum", "weight_de
 _OPPONENTS = frozenset(
     ("gen", "generator", "g", "disc", "discriminator", "d", "critic", "actor", "dis", "d_real", "d_fake", "adv")
 )
+#: What a check is called; others log ``True`` and ``early stopping`` under "stopped".
+_CHECK_ID = re.compile(r"(?!true$|false$|yes$|no$)[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 #: Several rows per epoch are usual from this share of the rows on; fewer are a training started anew.
 _USUAL = 0.2
 
@@ -81,7 +86,10 @@ class Source:
 
 @dataclass(frozen=True)
 class _Points:
-    """The curves of one training: what `Run` needs, before it is one."""
+    """The curves of one training: what `Run` needs, before it is one.
+
+    `stops` are the epochs at which Monitor stopped it, with the check because of which it did.
+    """
 
     series: tuple[Series, ...]
     layers: Mapping[str, LayerStatistic]
@@ -89,6 +97,7 @@ class _Points:
     label: str = ""
     restarts: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()
+    stops: tuple[tuple[float, str], ...] = ()
 
 
 def columns_of(names: Sequence[str], roles: Roles) -> list[Column]:
@@ -131,20 +140,50 @@ def config_beside(document: Document) -> Mapping[str, Any]:
     if document.path is None:
         return _NO_CONFIG
     folder, name = os.path.split(document.path)
-    for candidate in dict.fromkeys((os.path.splitext(name)[0] + ".json", "run.json")):
-        path = os.path.join(folder, candidate)
-        try:
-            if candidate == name or os.stat(path).st_size > MAX_CONFIG_BYTES:
-                continue
-            import json
-
-            with open(path, "rb") as stream:
-                config = json.loads(stream.read())
-        except (OSError, ValueError, RecursionError):
+    own = os.path.splitext(name)[0] + ".json"
+    for candidate in dict.fromkeys((own, "run.json")):
+        config = _dictionary_in(os.path.join(folder, candidate)) if candidate != name else None
+        if config is None:
             continue
-        if isinstance(config, dict) and (candidate == "run.json" or _is_setup(config)):
-            return MappingProxyType(config)
+        if is_facts(config):
+            if candidate != own:
+                continue  # Monitor's, of the log run.csv
+        elif candidate != "run.json" and not _is_setup(config):
+            continue
+        return MappingProxyType(config)
     return _NO_CONFIG
+
+
+def facts_in(path: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """Return what Monitor wrote to a file; None where it is missing or something else."""
+    config = _dictionary_in(path)
+    return config if config is not None and is_facts(config) else None
+
+
+def is_setup_file(path: str | os.PathLike[str]) -> bool:
+    """Whether a JSON file is what stands beside a log, and no log."""
+    config = _dictionary_in(path)
+    return config is not None and (is_facts(config) or isinstance(config.get("loss"), str))
+
+
+def _dictionary_in(path: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """Return the dictionary in a JSON file; None where there is none."""
+    try:
+        if os.stat(path).st_size > MAX_CONFIG_BYTES:
+            return None
+        import json
+
+        with open(path, "rb") as stream:
+            config = json.loads(stream.read())
+    except (OSError, ValueError, RecursionError):
+        return None
+    return config if isinstance(config, dict) else None
+
+
+def is_facts(config: Mapping[str, Any]) -> bool:
+    """Whether a dictionary is what Monitor writes beside its log."""
+    schema = config.get("schema")
+    return isinstance(schema, str) and schema.startswith(FACTS_SCHEMA)
 
 
 def _is_setup(config: Mapping[str, Any]) -> bool:
@@ -164,15 +203,18 @@ def to_runs(source: Source, tables: Sequence[tuple[Table, list[Column]]]) -> lis
     found: list[_Points] = []
     refused: ReadError | None = None
     for table, columns in tables:
+        more: list[_Points] = []
         try:
             _refuse_other_tables(table, columns, source.told)
             table, columns = _one_column_per_split(table, columns)
             for rows, label in _groups(table, columns):
                 label = ", ".join(name for name in (table.label, label) if name)
-                found.extend(_trainings(table, columns, rows, label))
+                more.extend(_trainings(table, columns, rows, label))
         except ReadError as error:
             refused = refused or error
-    found = [points for points in found if points.series]
+        more = [points for points in more if points.series]
+        # A training that was taken up again with other columns stands under another header.
+        found = [*found[:-1], *_join([*found[-1:], *more])] if more else found
     if not found:
         raise refused or ReadError("holds no row with a number", "has the training finished its first epoch?")
     return _number(source, found)
@@ -181,6 +223,7 @@ def to_runs(source: Source, tables: Sequence[tuple[Table, list[Column]]]) -> lis
 def _number(source: Source, found: Sequence[_Points]) -> list[Run]:
     runs = []
     for i, points in enumerate(found, 1):
+        is_newest = i == len(found)
         series, note = _test_as_validation(points.series)
         runs.append(
             Run(
@@ -188,14 +231,46 @@ def _number(source: Source, found: Sequence[_Points]) -> list[Run]:
                 format=source.format,
                 series=normalize_series(with_totals(series)),
                 layers=points.layers,
-                config=source.config,
+                # Monitor's facts are those of the newest training; what others wrote is of all.
+                config=source.config if is_newest or not is_facts(source.config) else _NO_CONFIG,
                 axis=points.axis,
                 part=Part(i, len(found), points.label) if len(found) > 1 else None,
                 restarts=points.restarts,
-                notes=(*source.notes, *points.notes, *note),
+                notes=(*source.notes, *points.notes, *note, *_stop_notes(points, source.config, is_newest)),
             )
         )
     return runs
+
+
+def _stop_notes(points: _Points, config: Mapping[str, Any], is_newest: bool) -> list[str]:
+    """Return a note for each time that Monitor stopped the training, with the reason where ``run.json`` has it."""
+    told = [training for training in _trainings_told(config) if isinstance(training, Mapping)]
+    stops = dict(points.stops)
+    reasons: dict[tuple[str, float], str] = {}
+    for stop in (training.get("stopped") for training in told):
+        if not isinstance(stop, Mapping):
+            continue
+        check, epoch = stop.get("check"), stop.get("epoch")
+        if not isinstance(check, str) or not isinstance(epoch, int | float):
+            continue
+        reasons[check, epoch] = str(stop.get("reason", ""))
+        if not is_newest or stop is not config.get("stopped"):
+            continue
+        last = float(max(s.epochs[-1] for s in points.series))
+        if epoch == last:  # the row may have been written by another callback than Monitor
+            stops.setdefault(last, check)
+        reasons[check, last] = reasons[check, epoch]  # the epochs of a resumed training are numbered on
+    notes = []
+    for at, check in stops.items():
+        reason = reasons.get((check, at), "")
+        notes.append(f"stopped by Monitor at {points.axis} {at:g} because of {check}{reason and f': {reason}'}")
+    return notes
+
+
+def _trainings_told(config: Mapping[str, Any]) -> list[Any]:
+    """Return what ``run.json`` says of each training, the newest last; empty where it is not Monitor's."""
+    earlier = config.get("earlier")
+    return [*(earlier if isinstance(earlier, list) else ()), config] if is_facts(config) else []
 
 
 def _test_as_validation(series: tuple[Series, ...]) -> tuple[tuple[Series, ...], tuple[str, ...]]:
@@ -465,7 +540,7 @@ def _points(
     series = []
     telemetry: dict[str, list[int]] = {}
     for i, column in enumerate(columns):
-        if column.kind == "layer":
+        if column.kind == "layer" and table.is_logged(i)[rows].any():
             telemetry.setdefault(column.statistic, []).append(i)
         if column.kind != "series" or i in table.text:
             continue
@@ -491,7 +566,16 @@ def _points(
         statistic: _layer_statistic(table, columns, rows, epochs, firsts, statistic, members)
         for statistic, members in telemetry.items()
     }
-    return _Points(tuple(series), MappingProxyType(layers), axis, label)
+    return _Points(tuple(series), MappingProxyType(layers), axis, label, stops=_stops(table, columns, rows, epochs))
+
+
+def _stops(table: Table, columns: Sequence[Column], rows: slice, epochs: FloatArray) -> tuple[tuple[float, str], ...]:
+    """Return where Monitor stopped a training: it names the check in the last row, and nothing in those before."""
+    for i, column in enumerate(columns):
+        labels = table.labels.get(i, [])[rows] if column.kind == "stopped" else []
+        if labels and not any(labels[:-1]) and _CHECK_ID.fullmatch(labels[-1]):
+            return ((float(epochs[-1]), labels[-1]),)
+    return ()
 
 
 def _first_rows(epochs: FloatArray) -> NDArray[np.intp]:
@@ -544,6 +628,8 @@ def _join(found: Sequence[_Points]) -> list[_Points]:
 
 def _resumed(before: _Points, after: _Points) -> _Points | None:
     """Return both as one training, or None where the second began anew."""
+    if (before.axis, before.label) != (after.axis, after.label) or _are_other_models(before, after):
+        return None
     curves = {s.name: s for s in before.series}
     both = [(curves[s.name], s) for s in after.series if s.direction is not None and s.name in curves]
     if not both:
@@ -553,12 +639,16 @@ def _resumed(before: _Points, after: _Points) -> _Points | None:
     again = float(other.epochs[0])
     then = float(np.interp(again, one.epochs, one.values))
     went_on = abs(other.values[0] - then) <= abs(other.values[0] - one.values[0])
+    step = float(np.median(np.diff(one.epochs))) if len(one) > 1 else 1.0
+    if again > last:
+        if again - last > 1.5 * step and not restarts.continues(one.values, other.values):
+            return None
+        return _appended(before, after, 0.0, again, f"taken up at {before.axis} {again:g} with other columns")
     if first < again <= last and went_on:  # from a checkpoint: the epochs after it were trained again
         note = f"resumed at {before.axis} {again:g}: what was logged after it before was replaced"
         return _appended(before, after, 0.0, again, note)
     if not restarts.continues(one.values, other.values):
         return None
-    step = float(np.median(np.diff(one.epochs)))
     offset = max(float(s.epochs[-1]) for s in before.series) + step - again
     if not again + offset > last:
         return None  # the epochs are too large to count on
@@ -566,31 +656,63 @@ def _resumed(before: _Points, after: _Points) -> _Points | None:
     return _appended(before, after, offset, again + offset, note)
 
 
+def _are_other_models(before: _Points, after: _Points) -> bool:
+    """Whether both have layers, and none in common."""
+    one, other = ({layer for s in points.layers.values() for layer in s.layers} for points in (before, after))
+    return bool(one and other) and not one & other
+
+
 def _appended(before: _Points, after: _Points, offset: float, start: float, note: str) -> _Points:
     """Return one training followed by another whose epochs are `offset` later; `start` is where that begins."""
-    old = {s.name: s for s in before.series}
-    for series in after.series:
-        moved = dataclasses.replace(series, epochs=series.epochs + offset)
-        old[series.name] = _spliced(old[series.name], moved, start) if series.name in old else moved
-    layers = {
-        name: _spliced(one, dataclasses.replace(after.layers[name], epochs=after.layers[name].epochs + offset), start)
-        for name, one in before.layers.items()
-    }
+    start = min(start, *(float(s.epochs[0]) + offset for s in after.series))
+    old, new = ({s.name: s for s in points.series} for points in (before, after))
     return dataclasses.replace(
         before,
-        series=tuple(old.values()),
-        layers=MappingProxyType(layers),
+        series=tuple(_spliced(old, new, offset, start, _series_joined).values()),
+        layers=MappingProxyType(_spliced(before.layers, after.layers, offset, start, _layers_joined)),
         restarts=(*(r for r in before.restarts if r < start), start),
         notes=(*before.notes, note),
+        stops=(*(s for s in before.stops if s[0] < start), *((epoch + offset, check) for epoch, check in after.stops)),
     )
 
 
-def _spliced(before: _Curve, after: _Curve, start: float) -> _Curve:
-    kept = before.epochs < min(start, after.epochs[0])
+def _spliced(
+    before: Mapping[str, _Curve],
+    after: Mapping[str, _Curve],
+    offset: float,
+    start: float,
+    joined: Callable[[_Curve, _Curve], _Curve],
+) -> dict[str, _Curve]:
+    """Return the curves of one training up to `start`, and from there those of the other, `offset` later."""
+    whole: dict[str, _Curve] = {}
+    for name, curve in before.items():
+        kept = curve.epochs < start
+        if kept.any():
+            whole[name] = dataclasses.replace(curve, epochs=curve.epochs[kept], values=curve.values[kept])
+    for name, curve in after.items():
+        moved = dataclasses.replace(curve, epochs=curve.epochs + offset)
+        whole[name] = joined(whole[name], moved) if name in whole else moved
+    return whole
+
+
+def _series_joined(before: Series, after: Series) -> Series:
     return dataclasses.replace(
         before,
-        epochs=np.concatenate([before.epochs[kept], after.epochs]),
-        values=np.concatenate([before.values[kept], after.values]),
+        epochs=np.concatenate([before.epochs, after.epochs]),
+        values=np.concatenate([before.values, after.values]),
+    )
+
+
+def _layers_joined(before: LayerStatistic, after: LayerStatistic) -> LayerStatistic:
+    """Return a statistic of all layers of both, NaN for those that one of them lacks."""
+    layers = merged_names(before.layers, after.layers)
+    parts = []
+    for part in (before, after):
+        values = np.full((len(part.epochs), len(layers)), np.nan)
+        values[:, [layers.index(name) for name in part.layers]] = part.values
+        parts.append(values)
+    return LayerStatistic(
+        before.name, tuple(layers), np.concatenate([before.epochs, after.epochs]), np.concatenate(parts)
     )
 
 

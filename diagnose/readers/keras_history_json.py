@@ -13,6 +13,7 @@ from typing import Any
 from diagnose.readers import json_text
 from diagnose.readers.base import Document, ReadError, Roles
 from diagnose.readers.columns import classify
+from diagnose.readers.curves import is_facts
 from diagnose.readers.rows import MAX_ROWS, Log, Row, runs_of
 from diagnose.run import Run
 
@@ -38,6 +39,8 @@ def read(document: Document, roles: Roles) -> list[Run]:
         content = json_text.load(document)
     except json_text.SeveralError:
         content = list(json_text.load_lines(document))
+    if isinstance(content, dict) and is_facts(content):
+        raise ReadError("holds what Monitor knows of a training beside its curves", "pass the log, the .csv beside it")
     return runs_of(document.source, FORMAT, _logs(content), roles)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from diagnose.readers import RECOGNISED, ReadError, format_of, read
 from diagnose.readers.base import Document
+from diagnose.readers.curves import is_setup_file
 from diagnose.readers.table import sniff
 from diagnose.readers.tensorboard import is_event_file
 
@@ -197,7 +198,8 @@ def _is_log(document: Document) -> bool:
     if name == "keras_csv":
         return _is_table_of_curves(document)
     if name == "keras_history_json":
-        return re.search(r'"(val_)?(loss|acc)', document.head_text) is not None
+        named = re.search(r'"(val_)?(loss|acc)', document.head_text) is not None
+        return named and not (document.path is not None and is_setup_file(document.path))
     return module is not None
 
 

@@ -267,9 +267,17 @@ def _sniff(lines: Sequence[str]) -> Layout | None:
             for layout in _layouts(looked_at, delimiter)
         ]
         best = max(found, key=lambda a: (a.judged and a.rows > 0, a.rows >= 2, a.judged, a.rows), default=None)
+        if best is not None:
+            best = next((layout for layout in found if _is_of_one_log(layout, best)), best)
         if best is not None and (best.judged or limit == _SNIFF_LINES[-1] or len(lines) <= limit):
             return best if best.judged or best.rows >= 2 else None
     return None
+
+
+def _is_of_one_log(layout: Layout, best: Layout) -> bool:
+    """Whether a table is no preamble of another one, but a shorter training before it."""
+    alike = (layout.delimiter, layout.names[:1]) == (best.delimiter, best.names[:1])
+    return alike and layout.judged and best.judged and layout.rows > 0 and layout.first_row <= best.first_row
 
 
 def _layouts(lines: Sequence[str], delimiter: str) -> Iterator[Layout]:
@@ -445,7 +453,9 @@ class _Reading:
         names = _distinct([clean_name(cell) for cell in row])
         if names == self.names:
             return True
-        return bool(self.names) and all(map(_is_name, row)) and any(classify(n).is_judged for n in names)
+        if not self.names or not any(classify(n).is_judged for n in names):
+            return False
+        return names[0] == self.names[0] or all(map(_is_name, row))
 
     def _header(self, names: tuple[str, ...], line: int) -> None:
         if names == self.names:

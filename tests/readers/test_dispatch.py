@@ -118,6 +118,12 @@ class TestExpand:
         (tmp_path / "weights.h5").write_bytes(b"\x89HDF\r\n\x1a\n\0")
         assert expand(str(tmp_path)) == [str(tmp_path / "run.csv")]
 
+    @pytest.mark.parametrize("facts", ['{"schema": "kerasdx-run/1"}', '{"loss": "mse", "batch_size": 32}'])
+    def test_what_stands_beside_a_log_is_no_log(self, tmp_path, facts):
+        (tmp_path / "run.csv").write_text(CSV)
+        (tmp_path / "run.json").write_text(facts)
+        assert expand(str(tmp_path)) == [str(tmp_path / "run.csv")]
+
     @pytest.mark.parametrize(
         ("name", "content"),
         [("run.csv", "epoch,loss,val_loss\n"), ("trainer_state.json", STATE[:-9]), ("history.json", HISTORY[:-3])],

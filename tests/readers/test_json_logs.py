@@ -92,6 +92,10 @@ class TestOtherJson:
         with pytest.raises(ReadError, match="without a curve"):
             runs(content)
 
+    def test_the_facts_beside_a_log_are_said_to_be_none(self):
+        with pytest.raises(ReadError, match="pass the log"):
+            runs({"schema": "kerasdx-run/1", "loss": "mse"})
+
     @pytest.mark.parametrize("cut", range(1, len(json.dumps(HISTORY)) - 1, 3))
     def test_cut_anywhere_is_said_to_be_torn(self, cut):
         with pytest.raises(ReadError, match="torn"):

@@ -124,6 +124,81 @@ def test_a_history_in_json_with_the_name_of_the_log_is_no_configuration(tmp_path
     assert run.config == {}
 
 
+FACTS = {"schema": "kerasdx-run/1", "batch_size": 32}
+
+
+def test_the_facts_of_monitor_belong_to_the_log_of_their_own_name(tmp_path):
+    for name in ("run.csv", "run-2.csv"):
+        (tmp_path / name).write_text(KERAS)
+    (tmp_path / "run.json").write_text(json.dumps(FACTS))
+    (first,), (second,) = read_source(tmp_path / "run.csv"), read_source(tmp_path / "run-2.csv")
+    assert (first.config, second.config) == (FACTS, {})
+
+
+def test_the_facts_of_monitor_are_those_of_the_newest_training(tmp_path):
+    (tmp_path / "run.csv").write_text("epoch,loss\n0,2.0\n1,1.0\n2,0.6\n3,0.5\n0,2.1\n1,1.1\n")
+    (tmp_path / "run.json").write_text(json.dumps(FACTS))
+    assert [run.config for run in read_source(tmp_path / "run.csv")] == [{}, FACTS]
+
+
+def test_a_training_that_monitor_stopped_says_so():
+    run = read_one("epoch,loss,stopped\n0,2.0,\n1,nan,nan-loss\n")
+    assert run.notes == ("stopped by Monitor at epoch 1 because of nan-loss",)
+
+
+def test_the_reason_of_a_stop_is_in_the_facts(tmp_path):
+    (tmp_path / "run.csv").write_text("epoch,loss,stopped\n0,2.0,\n1,nan,nan-loss\n0,2.0,\n1,9.0,\n2,99,divergence\n")
+    stops = [
+        {"check": "nan-loss", "epoch": 1, "reason": "loss is NaN"},
+        {"check": "divergence", "epoch": 2, "reason": "loss rises"},
+    ]
+    facts = {**FACTS, "earlier": [{"stopped": stops[0]}], "stopped": stops[1]}
+    (tmp_path / "run.json").write_text(json.dumps(facts))
+    assert [run.notes for run in read_source(tmp_path / "run.csv")] == [
+        ("stopped by Monitor at epoch 1 because of nan-loss: loss is NaN",),
+        ("stopped by Monitor at epoch 2 because of divergence: loss rises",),
+    ]
+
+
+def test_the_reason_of_a_stop_whose_epochs_are_numbered_on(tmp_path):
+    (tmp_path / "run.csv").write_text("epoch,loss,stopped\n0,2.0,\n1,1.0,\n2,.6,\n3,.5,\n0,.48,\n1,.47,plateau\n")
+    (tmp_path / "run.json").write_text(
+        json.dumps({**FACTS, "stopped": {"check": "plateau", "epoch": 1, "reason": "no progress"}})
+    )
+    (run,) = read_source(tmp_path / "run.csv")
+    assert run.notes[-1] == "stopped by Monitor at epoch 5 because of plateau: no progress"
+
+
+def test_a_stop_that_only_the_facts_know(tmp_path):
+    (tmp_path / "run.csv").write_text("epoch,loss\n0,2.0\n1,nan\n")
+    (tmp_path / "run.json").write_text(
+        json.dumps({**FACTS, "stopped": {"check": "nan-loss", "epoch": 1, "reason": "loss is NaN"}})
+    )
+    (run,) = read_source(tmp_path / "run.csv")
+    assert run.notes == ("stopped by Monitor at epoch 1 because of nan-loss: loss is NaN",)
+
+
+@pytest.mark.parametrize("text", ["True", "no", "early stopping", "1"])
+def test_what_others_log_under_stopped_is_no_stop_of_monitor(text):
+    run = read_one(f"epoch,loss,stopped\n0,2.0,\n1,1.5,\n2,1.2,{text}\n")
+    assert run.notes == ()
+    assert [s.name for s in run.series] == ["loss"]
+
+
+@pytest.mark.parametrize("stopped", ["[1]", '"x"', '{"epoch": "a"}', '{"epoch": null, "check": [1]}', '{"epoch": 1}'])
+def test_facts_that_are_damaged_do_no_harm(tmp_path, stopped):
+    (tmp_path / "run.csv").write_text("epoch,loss\n0,2.0\n1,1.5\n")
+    (tmp_path / "run.json").write_text(f'{{"schema": "kerasdx-run/1", "earlier": [1], "stopped": {stopped}}}')
+    (run,) = read_source(tmp_path / "run.csv")
+    assert run.epochs == 2
+
+
+def test_a_layer_without_a_value_in_this_training_is_none_of_its_layers():
+    first, second = read("epoch,loss,grad_norm/a,grad_norm/b\n0,2.0,1,\n1,1.0,1,\n0,2.0,,3\n1,1.0,,3\n")
+    assert first.layers["grad_norm"].layers == ("a",)
+    assert second.layers["grad_norm"].layers == ("b",)
+
+
 # No header
 
 
@@ -217,6 +292,29 @@ def test_a_new_header_after_a_change_of_metrics_is_read():
     first, second = read("epoch,loss\n0,2.0\n1,1.0\nepoch,loss,val_loss\n0,2.0,2.1\n1,1.0,1.2\n")
     assert first.get("val_loss") is None
     assert len(second.get("val_loss")) == 2
+
+
+def test_a_training_that_goes_on_under_another_header_is_one_run():
+    run = read_one("epoch,loss\n0,2.0\n1,1.0\nepoch,loss,val_loss\n2,0.8,0.9\n3,0.7,0.8\n")
+    assert points(run, "loss") == {0.0: 2.0, 1.0: 1.0, 2.0: 0.8, 3.0: 0.7}
+    assert points(run, "val_loss") == {2.0: 0.9, 3.0: 0.8}
+    assert run.restarts == (2.0,)
+
+
+def test_a_checkpoint_taken_up_under_another_header_replaces_what_is_trained_again():
+    run = read_one("epoch,loss,val_loss\n0,2.0,2\n1,1.0,1\n2,.7,.7\n3,.6,.6\nepoch,loss\n2,0.8\n3,0.7\n4,.6\n")
+    assert points(run, "loss") == {0.0: 2.0, 1.0: 1.0, 2.0: 0.8, 3.0: 0.7, 4.0: 0.6}
+    assert points(run, "val_loss") == {0.0: 2.0, 1.0: 1.0}
+
+
+def test_a_short_training_before_another_header_is_no_preamble():
+    first, second = read("epoch,loss,grad_norm/a\n0,2.0,1\nepoch,loss,grad_norm/b\n0,2.0,1\n1,1.5,1\n2,1.2,1\n")
+    assert (first.epochs, second.epochs) == (1, 3)
+
+
+def test_a_header_that_begins_like_the_first_may_name_anything():
+    _first, second = read("epoch,loss,m=1\n0,2.0,1\n1,1.0,1\nepoch,loss,m=1,{x}\n0,2.0,1,2\n1,1.0,1,2\n")
+    assert [s.name for s in second.series] == ["loss", "m=1", "{x}"]
 
 
 def test_a_column_of_models_tells_runs_apart():

@@ -61,7 +61,7 @@ LOOK_AT_LABELS = Fix(
     addresses="labels unrelated to inputs",
 )
 
-_HOW_TO_LOG = "log a column STATISTIC/LAYER of each layer (the callback Monitor of the next release will)"
+_HOW_TO_LOG = 'train with the callback Monitor("run.csv"), which logs it (or log a column STATISTIC/LAYER of each layer)'
 UNSEEN = (
     Outcome(
         "dying-relu",

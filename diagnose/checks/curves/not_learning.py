@@ -23,8 +23,7 @@ How to fix
 From curves alone the cause cannot be known. Candidates, in the order that this run's numbers suggest: a
 wrong learning rate, labels that do not belong to the inputs or an output layer that does not fit the
 loss, unscaled inputs, dead or saturated units, an initialization without any asymmetry, frozen layers.
-Layer statistics tell them apart: the callback `Monitor("run.csv")`, in the next release, logs them in
-one line.
+Layer statistics tell them apart: the callback `Monitor("run.csv")` logs them in one line.
 
 References
 ----------
@@ -125,7 +124,7 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     yield Finding(
         severity=Severity.CRITICAL if confidence > _DOUBTFUL else Severity.WARNING,
         confidence=confidence,
-        summary=summary + " The curves alone cannot tell why; layer statistics would.",
+        summary=summary if run.layers else f"{summary} The curves alone cannot tell why; layer statistics would.",
         epoch=float(curve.epochs[0]),
         evidence=evidence,
         fixes=_candidates(run, curve),
@@ -289,4 +288,4 @@ def _candidates(run: Run, curve: Curve) -> tuple[Fix, ...]:
         order = (dead, frozen, output, initial, too_low, labels, scale)
     else:
         order = (labels, output, too_low, too_high, scale, initial, vanishing, dead)
-    return (training.monitor_layers(), *order)
+    return order if run.layers else (training.monitor_layers(), *order)

@@ -40,9 +40,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from diagnose.check import Check, Needs, threshold
-from diagnose.checks.layers._evidence import by_layer, layer_table, listed, when
+from diagnose.checks.layers._evidence import layer_table, listed, when
 from diagnose.finding import Finding, Interval, Severity
 from diagnose.fix import Fix
+from diagnose.measures.curve import median
 from diagnose.measures.layer_profile import FloatArray, lasts, nanmedian, onset, rank_trend, tail_length, tail_median
 from diagnose.remedies import model, optimizer
 from diagnose.run import Run
@@ -149,7 +150,10 @@ def _began(share: FloatArray, options: Options) -> int | None:
         return int(sampled[start])
     if len(share) < 5:
         return None
-    end, low = float(np.median(share[-tail_length(len(share)) :])), float(share.min())
+    tail = share[-tail_length(len(share)) :]
+    if tail.max() < options.growing:
+        return None
+    end, low = median(tail), float(share.min())
     if end < options.growing or end - low < options.growth or rank_trend(share) < options.trend:
         return None
     start = onset(share >= low + options.growth / 2)
@@ -164,13 +168,13 @@ def _long_steps(run: Run, options: Options) -> bool:
 
 def _frozen(run: Run) -> set[str]:
     """Return the layers that are known not to be trained: sampled, but without gradient and update."""
-    gradients = by_layer(run, "grad_norm")
-    updates = by_layer(run, "update_ratio")
-    return {
-        layer
-        for layer, ratio in updates.items()
-        if not np.nan_to_num(ratio).any() and layer in gradients and np.isnan(gradients[layer]).all()
-    }
+    updates, gradients = run.layers.get("update_ratio"), run.layers.get("grad_norm")
+    if updates is None or gradients is None:
+        return set()
+    moved = np.any(np.nan_to_num(updates.values) != 0, axis=0)
+    unsampled = np.all(np.isnan(gradients.values), axis=0)
+    still = {layer for layer, moves in zip(updates.layers, moved, strict=True) if not moves}
+    return still & {layer for layer, never in zip(gradients.layers, unsampled, strict=True) if never}
 
 
 def _fixes(run: Run, *, died_in_training: bool) -> tuple[Fix, ...]:

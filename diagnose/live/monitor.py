@@ -1,0 +1,342 @@
+"""`Monitor`, the Keras callback: it records a training, diagnoses it while it goes on, and says what it finds."""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import keras
+import numpy as np
+
+from diagnose.analyze import Selection, analyze
+from diagnose.check import load_checks
+from diagnose.finding import Finding, Severity
+from diagnose.live import facts
+from diagnose.live.log import STOPPED, Log
+from diagnose.live.mirror import Mirror
+from diagnose.live.record import Record
+from diagnose.live.sampling import Sampling
+from diagnose.news import News, line
+from diagnose.report import Report, RunReport
+from diagnose.run import Run
+
+OnFinding = Literal["warn", "stop"] | Callable[[Finding], object]
+
+#: What belongs to one training in one process and is not copied.
+_HANDLES = ("_model", "params", "_log", "_sampling", "_mirror")
+#: Up to this epoch every one is judged as it ends; later ones ever more rarely, so that the cost stays a constant share.
+_ALL_JUDGED = 100
+#: Rows that are kept while they cannot be written (the disk is full, a server is away).
+_KEPT_ROWS = 256
+
+
+class Monitor(keras.callbacks.Callback):
+    """Watches a training: records its curves and layer statistics, and says as it goes what is wrong.
+
+    Parameters
+    ----------
+    path
+        The log, a CSV with one row per epoch; ``run.json`` beside it holds the set-up. A training that is started again
+        appends. Without a path nothing is written, and `report` has the diagnosis.
+    on_finding
+        What happens when something is found: ``"warn"`` prints a line, ``"stop"`` also ends the training where it is
+        lost, a function is called with the `Finding`, and ends the training by returning ``"stop"``.
+    severity
+        The least severity that on_finding is for: ``info``, ``warning`` (the default) or ``critical``. If it is given,
+        ``"stop"`` stops at any finding from there on, and not only where the training is lost.
+    select, ignore, options
+        Which checks, with which thresholds, as in `diagnose.diagnose`.
+    layers
+        Whether to look at gradients, weights and activations, or at the curves alone.
+    probe
+        Samples on which activations are looked at: an array, or what the model takes as input. By default the first
+        64 samples that it is trained on.
+    append
+        Whether to go on below an older log of this name. If not, the older one is renamed, never overwritten.
+    tensorboard
+        A folder to which the same numbers are written as TensorBoard events.
+
+    Notes
+    -----
+    The training is the same with and without it, to the last bit. What goes wrong in it is said in one line and leaves
+    the training alone. One thing it does by itself: where weights have become NaN or infinite, no step can change them
+    back, and the training is ended, whatever `on_finding` says.
+
+    Examples
+    --------
+    >>> from diagnose import Monitor
+    >>> model.fit(x, y, epochs=20, callbacks=[Monitor("run.csv")])  # doctest: +SKIP
+    """
+
+    #: Keras may call `on_train_batch_end` beside the training instead of between its steps.
+    async_safe = True
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        on_finding: OnFinding = "warn",
+        severity: str | None = None,
+        select: Iterable[str] = (),
+        ignore: Iterable[str] = (),
+        options: Mapping[str, Mapping[str, float]] | None = None,
+        layers: bool = True,
+        probe: Any = None,
+        append: bool = True,
+        tensorboard: str | os.PathLike[str] | None = None,
+    ) -> None:
+        super().__init__()
+        if not callable(on_finding) and on_finding not in ("warn", "stop"):
+            raise ValueError(f'on_finding is "warn", "stop" or a function, not {on_finding!r}')
+        if severity is not None and severity not in tuple(Severity):
+            raise ValueError(f'severity is "info", "warning" or "critical", not {severity!r}')
+        self._path = None if path is None else Path(path)
+        self._on_finding = on_finding
+        self._severity = None if severity is None else Severity(severity)
+        self._selection = Selection(frozenset(_names(select)), frozenset(_names(ignore)), dict(options or {}))
+        self._selection.validate(load_checks())
+        self._layers = layers
+        self._probe = probe
+        self._append = append
+        self._tensorboard = tensorboard
+        self._record = Record(str(path) if path is not None else "Monitor")
+        self._config: dict[str, Any] = {}
+        self._is_over = False
+        self._log: Log | None = None
+        self._sampling: Sampling | None = None
+        self._mirror: Mirror | None = None
+        self._news = News()
+        self._lines: list[str] = []
+        self._broken: set[str] = set()
+        self._last_batch: int | None = None
+        self._epochs = 0
+        self._told: dict[str, int] = {}
+        self._unwritten: deque[Mapping[str, Any]] = deque(maxlen=_KEPT_ROWS)
+        self._is_full = False
+        self.stopped: dict[str, Any] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy is made of: settings and what was recorded; no model, no open file."""
+        return {**self.__dict__, **dict.fromkeys(_HANDLES)}
+
+    @property
+    def report(self) -> Report:
+        """The diagnosis of the training so far; of the whole one after its end."""
+        return Report(runs=(self._judged(live=not self._is_over),))
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Open the log and build the sampling into the training step."""
+        self._close()
+        self._broken.clear()
+        self._told.clear()
+        self.stopped, self._is_over, self._last_batch, self._epochs = None, False, None, 0
+        self._news.planned = self.params.get("epochs")
+        self._attempt("facts about the training", self._note_set_up)
+        if self._path is not None:
+            self._attempt("the log", self._open_log)
+        if self._layers:
+            self._attempt("layer statistics", self._begin_sampling)
+        if self._tensorboard is not None:
+            self._attempt("TensorBoard events", functools.partial(self._open_mirror, self._tensorboard))
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Say what the epoch before showed, now that its progress bar is complete, and choose the steps to sample."""
+        self._speak()
+        if self._sampling is not None:
+            steps = self.params.get("steps") or self._last_batch
+            begin = functools.partial(self._sampling.begin_epoch, steps, is_first=self._epochs == 0)
+            self._attempt("layer statistics", begin)
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """End a training whose weights are not numbers any more."""
+        self._last_batch = batch + 1
+        loss = (logs or {}).get("loss")
+        if loss is not None and not math.isfinite(loss) and self.stopped is None:
+            self._attempt("the look for NaN", functools.partial(self._end_if_beyond_repair, batch))
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Log the epoch, and judge the training so far."""
+        self._epochs += 1
+        row = {"epoch": epoch, **self._curves(logs or {})}
+        if self._sampling is not None:
+            self._attempt("layer statistics", self._sampling.end_epoch)
+            for name, measure in self._sampling.parts():
+                row.update(self._attempt(name, measure) or {})
+        self._record.add(epoch, row)
+        if self._epochs == 1:
+            self._attempt("facts about the training", self._note_data)
+        self._attempt("the checks", functools.partial(self._judge, row))
+        if self._log is not None:
+            self._attempt("the log", functools.partial(self._write, row))
+        if self._mirror is not None:
+            self._attempt("TensorBoard events", functools.partial(self._mirror.write, epoch, row))
+
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Judge the whole training, and leave the model as it was."""
+        self._is_over = True
+        self._attempt("the checks", self._conclude)
+        self._attempt("facts about the training", self._note_end)
+        self._speak()
+        self._close()
+
+    def _note_set_up(self) -> None:
+        self._config = facts.facts_of(self.model)
+
+    def _note_data(self) -> None:
+        """Add what only the first epoch could tell, and write ``run.json``."""
+        if self._sampling is not None:
+            sampling = self._sampling
+            self._config |= facts.data_facts(
+                sampling.batch,
+                samples=sampling.samples,
+                batch_size=sampling.batch_size,
+                steps_per_epoch=self._last_batch,
+            )
+        self._write_facts()
+
+    def _note_end(self) -> None:
+        self._config |= {"epochs": self._epochs, "ended": datetime.now(UTC).isoformat(timespec="seconds")}
+        if self.stopped is not None:
+            self._config["stopped"] = self.stopped
+        self._write_facts()
+
+    def _write_facts(self) -> None:
+        if self._log is not None:
+            facts.write_facts(self._log.facts_path, self._config)
+
+    def _open_log(self) -> None:
+        assert self._path is not None
+        self._log = Log(self._path, append=self._append)
+        self._log.open()
+        if self._log.note:
+            self._say(self._log.note)
+        self._record.source = str(self._log.path)
+        self._write_facts()
+
+    def _begin_sampling(self) -> None:
+        self._sampling = Sampling(self.model, self._probe)
+
+    def _open_mirror(self, folder: str | os.PathLike[str]) -> None:
+        self._mirror = Mirror(folder)
+
+    def _curves(self, logs: Mapping[str, Any]) -> dict[str, float]:
+        """Return Keras' own numbers of the epoch, with the learning rate that Keras logs only where it changes."""
+        row = {name: float(value) for name, value in logs.items() if np.ndim(value) == 0}
+        optimizer = self.model.optimizer
+        if "learning_rate" not in row and optimizer is not None:
+            row["learning_rate"] = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+        return row
+
+    def _write(self, row: Mapping[str, Any]) -> None:
+        """Append what is not in the log yet: this epoch, and those for which there was no room."""
+        assert self._log is not None
+        self._unwritten.append({**row, STOPPED: self.stopped["check"] if self.stopped else None})
+        while self._unwritten:
+            try:
+                self._log.write(self._unwritten[0])
+            except OSError as error:
+                if not self._is_full:
+                    self._say(f"{self._log.path}: {error.strerror}; rows are kept and written as soon as they can be")
+                self._is_full = True
+                return
+            self._unwritten.popleft()
+        self._is_full = False
+
+    def _judged(self, *, live: bool) -> RunReport:
+        return analyze(self._record.run(self._config), self._selection, live=live)
+
+    def _judge(self, row: Mapping[str, Any]) -> None:
+        """Act on what is new, where the epoch is one to be judged."""
+        if self._epochs % (1 + self._epochs // _ALL_JUDGED) and all(math.isfinite(v) for v in row.values()):
+            return
+        report = self._judged(live=True)
+        for finding in self._news.tell(report):
+            self._tell(finding, report.run)
+        if self._on_finding == "stop" and self._severity is None:
+            lost = self._news.lost(report)
+            if lost is not None:
+                self._stop(lost.check, lost.summary)
+        if self.stopped is not None:
+            self.stopped["epoch"] = row["epoch"]
+            self._say(f"the training is stopped because of {self.stopped['check']}: {self.stopped['reason']}")
+
+    def _conclude(self) -> None:
+        """Say what only the whole training shows, and where the report is."""
+        report = self._judged(live=False)
+        for finding in report.findings:
+            if finding.severity.rank > self._told.get(finding.check, -1):
+                self._tell(finding, report.run)
+        if self._told and self._log is not None:
+            self._say(f"the report: diagnose {self._log.path}")
+
+    def _tell(self, finding: Finding, run: Run) -> None:
+        """Do with a finding what `on_finding` says."""
+        self._told[finding.check] = finding.severity.rank
+        if finding.severity.rank < (self._severity or Severity.WARNING).rank:
+            return
+        answer = self._on_finding(finding) if callable(self._on_finding) else None
+        if not callable(self._on_finding):
+            self._lines.append(line(finding, run))
+        if answer == "stop" or (self._on_finding == "stop" and self._severity is not None):
+            self._stop(finding.check, finding.summary)
+
+    def _stop(self, check: str, reason: str) -> None:
+        """End the training after this epoch, and leave the reason where it will be looked for."""
+        if self.stopped is not None or self._is_over:
+            return
+        self.stopped = {"check": check, "reason": reason}
+        self.model.stop_training = True
+        self.model.history.stopped = self.stopped
+
+    def _end_if_beyond_repair(self, batch: int) -> None:
+        """Stop where the weights are not finite. (A loss alone may be: mixed precision leaves such a step out.)"""
+        for variable in self.model.trainable_variables:
+            if not np.isfinite(keras.ops.convert_to_numpy(variable)).all():
+                self._stop("nan-loss", f"{variable.path} is not finite at step {batch}, and no step can change that.")
+                return
+
+    def _attempt(self, part: str, function: Callable[[], Any]) -> Any:
+        """Do one part of the work; where it fails, say so once and leave that part out from then on."""
+        if part in self._broken:
+            return None
+        try:
+            return function()
+        except Exception as error:
+            self._broken.add(part)
+            if os.environ.get("KERASDX_DEBUG"):
+                traceback.print_exception(error)
+            what = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            self._say(f"{part} left out from now on, the training goes on: {what}")
+            return None
+
+    def _say(self, text: str) -> None:
+        self._lines.append(f"kerasdx: {text}")
+
+    def _speak(self) -> None:
+        """Print what there is to say; only where no progress bar is under way."""
+        for text in self._lines:
+            print(text, flush=True)
+        self._lines.clear()
+
+    def _close(self) -> None:
+        """Give back what this training holds: the log, the model's training step."""
+        for name, handle in (
+            ("the log", self._log),
+            ("layer statistics", self._sampling),
+            ("TensorBoard events", self._mirror),
+        ):
+            if handle is not None:
+                self._attempt(name, handle.close)
+        self._log = self._sampling = self._mirror = None
+
+
+def _names(names: Iterable[str]) -> Iterable[str]:
+    """Take a lone string for one name rather than for its letters."""
+    return [names] if isinstance(names, str) else names

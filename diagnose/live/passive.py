@@ -1,0 +1,87 @@
+"""A forward pass that leaves no trace: no variable moves, and no random state.
+
+The generators of Python and NumPy belong to the whole process: threads that load data may draw from them at the same
+time, and would draw the same twice if they were put back. They are put back only where code of the user's may have
+drawn from them in the pass itself.
+
+What it cannot put back: attributes that a layer changes in Python, and the stream of a TensorFlow operation with a
+seed of its own (``tf.random.normal(..., seed=1)``) that training draws from eagerly as well.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.eager import context
+
+from diagnose.live.activations import is_user_written
+
+
+@contextmanager
+def untouched(model: keras.Model, *, generators: bool) -> Iterator[None]:
+    """Put back whatever a forward pass of a model moves.
+
+    Keras' variables (seeds, states of recurrent layers, moving averages, metrics) are not written at all, and losses
+    are not collected: ``keras.StatelessScope``. Losses of the step before, which every call forgets, and TensorFlow's
+    own variables in layers of the user's are put back.
+
+    Parameters
+    ----------
+    generators
+        Whether to put back the generators of Python, NumPy and TensorFlow too.
+    """
+    layers = model._flatten_layers()
+    losses = [(layer, list(layer._losses), set(layer._loss_ids)) for layer in layers if layer._losses]
+    variables = [(variable, variable.numpy()) for layer in layers for variable in _plain_variables(layer)]
+    try:
+        with _generators_put_back() if generators else nullcontext(), keras.StatelessScope():
+            yield
+    finally:
+        for variable, value in variables:
+            if variable.numpy().tobytes() != value.tobytes():
+                variable.assign(value)
+        for layer, values, ids in losses:
+            layer._losses[:] = values
+            layer._loss_ids.update(ids)
+
+
+@contextmanager
+def _generators_put_back() -> Iterator[None]:
+    python, numpy = random.getstate(), np.random.get_state()
+    # Where the seeds of eager operations are drawn from; there is no public way to it. None without a global seed.
+    generator = getattr(context.context(), "_rng", None)
+    eager = None if generator is None else generator.getstate()
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+        if generator is not None:
+            generator.setstate(eager)
+
+
+def _plain_variables(layer: keras.Layer) -> list[tf.Variable]:
+    """Return the TensorFlow variables among the attributes of a layer of the user's: Keras does not know them."""
+    if not is_user_written(layer):
+        return []
+    return [variable for value in vars(layer).values() for part in _flat(value) for variable in _held_by(part)]
+
+
+def _flat(value: Any) -> list[Any]:
+    return keras.tree.flatten(value) if isinstance(value, list | tuple | dict) else [value]
+
+
+def _held_by(value: Any) -> list[tf.Variable]:
+    if isinstance(value, tf.Variable):
+        return [value]
+    if isinstance(value, tf.random.Generator):
+        return [value.state]
+    if isinstance(value, tf.Module) and not isinstance(value, keras.Layer):
+        return list(value.variables)
+    return []
