@@ -164,12 +164,21 @@ def line(finding: Finding, run: Run, *, prefix: str = "kerasdx", width: int | No
     prefix
         Who says so, or of what.
     width
-        Where the line would be longer it goes without the fix, and then is cut.
+        Where the line would be longer it goes without what follows the summary, and then is cut.
+
+    Notes
+    -----
+    After the summary stands the first fix, or, where another finding explains this one, that finding.
     """
     epoch = max((float(s.epochs[-1]) for s in run.series if len(s)), default=0.0)
     text = console.one_line(f"{prefix}: {run.axis} {epoch:g}: {finding.severity}: {finding.check}: {finding.summary}")
-    if finding.fixes:
-        whole = console.one_line(f"{text} (fix: {finding.fixes[0].title})")
+    after = ""
+    if finding.caused_by:
+        after = f"because of {finding.caused_by[0]}"
+    elif finding.fixes:
+        after = f"fix: {finding.fixes[0].title}"
+    if after:
+        whole = console.one_line(f"{text} ({after})")
         if width is None or len(whole) <= width:
             return whole
     return text if width is None or len(text) <= width else f"{text[: max(0, width - 3)].rpartition(' ')[0]}..."

@@ -1,12 +1,18 @@
-"""Train four small networks on scikit-learn's digits and keep their logs in ``examples/logs``.
+"""Train the example networks on scikit-learn's digits and keep their logs.
 
     python examples/record.py            # needs: pip install 'kerasdx[tune]'
+    python examples/record.py healthy dying_relu
 
-One run is healthy; in each of the others one thing is wrong. `diagnose examples/logs` says which.
+Four are made here, with the curves alone, and go to ``examples/logs``; the lessons of ``examples/layers`` are scripts
+of their own, and their logs, with layer statistics, go to ``examples/layers/logs``. Some runs are healthy; in each of
+the others one thing is wrong. `diagnose examples/logs examples/layers/logs` says which.
 """
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +22,20 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 LOGS = Path(__file__).parent / "logs"
+LAYERS = Path(__file__).parent / "layers"
 EPOCHS = 60
+
+LESSONS = (
+    "vanishing_gradient",
+    "exploding_gradient",
+    "dying_relu",
+    "saturated_activation",
+    "symmetric_weights",
+    "frozen_weights",
+    "healthy_deep",
+)
+#: What a recording says of the machine and the hour, and not of the training.
+NOT_KEPT = ("started", "ended", "environment")
 
 Data = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
@@ -87,10 +106,34 @@ def dead_units() -> None:
     train("dead-units", model, digits(), keras.optimizers.Adam(1e-3), 32)
 
 
-RUNS: tuple[Callable[[], None], ...] = (healthy, overfitting, rate_too_high, dead_units)
+def lesson(name: str) -> None:
+    """Run a script of ``examples/layers``, which writes its log where it is run."""
+    logs = LAYERS / "logs"
+    logs.mkdir(exist_ok=True)
+    csv, facts, lock = logs / f"{name}.csv", logs / f"{name}.json", logs / f".{name}.csv.lock"
+    csv.unlink(missing_ok=True)  # or the training would be appended to the last one
+    facts.unlink(missing_ok=True)
+    subprocess.run([sys.executable, str(LAYERS / f"{name}.py")], cwd=logs, check=True)
+    known = {key: fact for key, fact in json.loads(facts.read_text()).items() if key not in NOT_KEPT}
+    facts.write_text(json.dumps(known, indent=1) + "\n")
+    lock.unlink(missing_ok=True)
+
+
+RUNS: dict[str, Callable[[], None]] = {
+    "healthy": healthy,
+    "overfitting": overfitting,
+    "rate-too-high": rate_too_high,
+    "dead-units": dead_units,
+}
 
 if __name__ == "__main__":
     LOGS.mkdir(exist_ok=True)
-    for run in RUNS:
+    names = sys.argv[1:] or [*RUNS, *LESSONS]
+    if unknown := set(names).difference(RUNS, LESSONS):
+        sys.exit(f"record: no example is called {', '.join(sorted(unknown))}; there are {', '.join([*RUNS, *LESSONS])}")
+    for name in names:
         keras.utils.set_random_seed(7)
-        run()
+        if name in LESSONS:
+            lesson(name)
+        else:
+            RUNS[name]()

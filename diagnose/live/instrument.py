@@ -36,9 +36,10 @@ class Instrument:
         return tuple(layer for layer in self.layers if layer.weights)
 
     def schedule(self, every: int, *, dense: int = 0) -> None:
-        """Sample every so manieth step of each optimizer; see `Tap.schedule`."""
+        """Begin an epoch: forget the last one, and sample so many steps of each optimizer; see `Tap.schedule`."""
         for tap in self.taps:
             tap.schedule(every, dense=dense)
+        self.catch.begin_epoch()
 
     def read(self) -> list[Sample]:
         """Return what was sampled in the epoch, of each optimizer."""
@@ -63,11 +64,12 @@ def install(model: keras.Model, samples: int) -> Instrument:
         How many training samples to catch as the probe batch.
     """
     known = getattr(model.train_function, _MARK, None)
-    instrument = known if known is not None else _build(model, samples)
+    is_fit = known is not None and known.catch.wanted == samples
+    instrument = known if is_fit else _build(model, samples)
     for tap in instrument.taps:
         tap.attach()
     instrument.catch.attach(model)
-    if known is None:
+    if not is_fit:
         model.make_train_function(force=True)
         setattr(model.train_function, _MARK, instrument)
     return instrument

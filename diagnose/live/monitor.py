@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import os
@@ -31,10 +32,30 @@ OnFinding = Literal["warn", "stop"] | Callable[[Finding], object]
 
 #: What belongs to one training in one process and is not copied.
 _HANDLES = ("_model", "params", "_log", "_sampling", "_mirror")
-#: Up to this epoch every one is judged as it ends; later ones ever more rarely, so that the cost stays a constant share.
+#: Up to this epoch every one is judged as it ends; later ones ever more rarely: the cost stays a constant share.
 _ALL_JUDGED = 100
+#: What fails where the user's own function does; findings are told in lines from then on.
+_OWN_FUNCTION = "the function given as on_finding"
+#: Keras and TensorFlow tell errors in pages.
+_LONGEST_ERROR = 300
 #: Rows that are kept while they cannot be written (the disk is full, a server is away).
 _KEPT_ROWS = 256
+
+
+def _guarded(hook: Callable[..., None]) -> Callable[..., None]:
+    """Keep an error of Monitor's own away from the training: it is said once, and Monitor steps aside."""
+
+    @functools.wraps(hook)
+    def guarded(self: Monitor, *args: Any, **kwargs: Any) -> None:
+        try:
+            if not self._is_aside:
+                hook(self, *args, **kwargs)
+            elif hook.__name__ in ("on_epoch_begin", "on_train_end"):
+                self._speak()
+        except Exception as error:
+            self._step_aside(error)
+
+    return guarded
 
 
 class Monitor(keras.callbacks.Callback):
@@ -109,6 +130,7 @@ class Monitor(keras.callbacks.Callback):
         self._record = Record(str(path) if path is not None else "Monitor")
         self._config: dict[str, Any] = {}
         self._is_over = False
+        self._is_aside = False
         self._log: Log | None = None
         self._sampling: Sampling | None = None
         self._mirror: Mirror | None = None
@@ -131,13 +153,14 @@ class Monitor(keras.callbacks.Callback):
         """The diagnosis of the training so far; of the whole one after its end."""
         return Report(runs=(self._judged(live=not self._is_over),))
 
+    @_guarded
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Open the log and build the sampling into the training step."""
         self._close()
         self._broken.clear()
         self._told.clear()
         self.stopped, self._is_over, self._last_batch, self._epochs = None, False, None, 0
-        self._news.planned = self.params.get("epochs")
+        self._news.planned = self._parameter("epochs")
         self._attempt("facts about the training", self._note_set_up)
         if self._path is not None:
             self._attempt("the log", self._open_log)
@@ -146,14 +169,16 @@ class Monitor(keras.callbacks.Callback):
         if self._tensorboard is not None:
             self._attempt("TensorBoard events", functools.partial(self._open_mirror, self._tensorboard))
 
+    @_guarded
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Say what the epoch before showed, now that its progress bar is complete, and choose the steps to sample."""
         self._speak()
         if self._sampling is not None:
-            steps = self.params.get("steps") or self._last_batch
+            steps = self._parameter("steps") or self._last_batch
             begin = functools.partial(self._sampling.begin_epoch, steps, is_first=self._epochs == 0)
             self._attempt("layer statistics", begin)
 
+    @_guarded
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """End a training whose weights are not numbers any more."""
         self._last_batch = batch + 1
@@ -161,6 +186,7 @@ class Monitor(keras.callbacks.Callback):
         if loss is not None and not math.isfinite(loss) and self.stopped is None:
             self._attempt("the look for NaN", functools.partial(self._end_if_beyond_repair, batch))
 
+    @_guarded
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Log the epoch, and judge the training so far."""
         self._epochs += 1
@@ -169,6 +195,8 @@ class Monitor(keras.callbacks.Callback):
             self._attempt("layer statistics", self._sampling.end_epoch)
             for name, measure in self._sampling.parts():
                 row.update(self._attempt(name, measure) or {})
+            if not self._sampling.has_finite_weights and self.stopped is None:
+                self._attempt("the look for NaN", functools.partial(self._end_if_beyond_repair, self._last_batch))
         self._record.add(epoch, row)
         if self._epochs == 1:
             self._attempt("facts about the training", self._note_data)
@@ -178,6 +206,7 @@ class Monitor(keras.callbacks.Callback):
         if self._mirror is not None:
             self._attempt("TensorBoard events", functools.partial(self._mirror.write, epoch, row))
 
+    @_guarded
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """Judge the whole training, and leave the model as it was."""
         self._is_over = True
@@ -185,6 +214,10 @@ class Monitor(keras.callbacks.Callback):
         self._attempt("facts about the training", self._note_end)
         self._speak()
         self._close()
+
+    def _parameter(self, name: str) -> int | None:
+        """Return what `fit` told of the training; a loop of the user's own may have told nothing."""
+        return (self.params or {}).get(name)
 
     def _note_set_up(self) -> None:
         self._config = facts.facts_of(self.model)
@@ -281,8 +314,10 @@ class Monitor(keras.callbacks.Callback):
         self._told[finding.check] = finding.severity.rank
         if finding.severity.rank < (self._severity or Severity.WARNING).rank:
             return
-        answer = self._on_finding(finding) if callable(self._on_finding) else None
-        if not callable(self._on_finding):
+        answer = None
+        if callable(self._on_finding) and _OWN_FUNCTION not in self._broken:
+            answer = self._attempt(_OWN_FUNCTION, functools.partial(self._on_finding, finding))
+        if not callable(self._on_finding) or _OWN_FUNCTION in self._broken:
             self._lines.append(line(finding, run))
         if answer == "stop" or (self._on_finding == "stop" and self._severity is not None):
             self._stop(finding.check, finding.summary)
@@ -293,9 +328,10 @@ class Monitor(keras.callbacks.Callback):
             return
         self.stopped = {"check": check, "reason": reason}
         self.model.stop_training = True
-        self.model.history.stopped = self.stopped
+        if getattr(self.model, "history", None) is not None:
+            self.model.history.stopped = self.stopped
 
-    def _end_if_beyond_repair(self, batch: int) -> None:
+    def _end_if_beyond_repair(self, batch: int | None) -> None:
         """Stop where the weights are not finite. (A loss alone may be: mixed precision leaves such a step out.)"""
         for variable in self.model.trainable_variables:
             if not np.isfinite(keras.ops.convert_to_numpy(variable)).all():
@@ -310,20 +346,23 @@ class Monitor(keras.callbacks.Callback):
             return function()
         except Exception as error:
             self._broken.add(part)
-            if os.environ.get("KERASDX_DEBUG"):
-                traceback.print_exception(error)
-            what = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-            self._say(f"{part} left out from now on, the training goes on: {what}")
+            self._say(f"{part} left out from now on, the training goes on: {_told(error)}")
             return None
+
+    def _step_aside(self, error: Exception) -> None:
+        self._is_aside = True
+        self._say(f"Monitor steps aside, the training goes on: {_told(error)}")
+        with contextlib.suppress(Exception):
+            self._close()
 
     def _say(self, text: str) -> None:
         self._lines.append(f"kerasdx: {text}")
 
     def _speak(self) -> None:
         """Print what there is to say; only where no progress bar is under way."""
-        for text in self._lines:
+        lines, self._lines = self._lines, []
+        for text in lines:
             print(text, flush=True)
-        self._lines.clear()
 
     def _close(self) -> None:
         """Give back what this training holds: the log, the model's training step."""
@@ -335,6 +374,13 @@ class Monitor(keras.callbacks.Callback):
             if handle is not None:
                 self._attempt(name, handle.close)
         self._log = self._sampling = self._mirror = None
+
+
+def _told(error: Exception) -> str:
+    """Return an error in a line; the traceback is printed where somebody asked for it."""
+    if os.environ.get("KERASDX_DEBUG"):
+        traceback.print_exception(error)
+    return " ".join(f"{type(error).__name__}: {error}".split())[:_LONGEST_ERROR]
 
 
 def _names(names: Iterable[str]) -> Iterable[str]:

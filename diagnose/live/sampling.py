@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from diagnose.live.anatomy import WatchedLayer
 from diagnose.live.duplicates import duplicate_fraction
 from diagnose.live.instrument import install
 from diagnose.live.probe import Probe
@@ -50,7 +51,7 @@ class Sampling:
         self._batch = None if probe is None else _inputs_of(probe)
         self._probe: Probe | None = None
         self._weighted = self._instrument.weighted
-        self._has_finite_weights = True
+        self.has_finite_weights = True
         self._shares: dict[str, float | None] = {}
         self.samples = 0
 
@@ -92,7 +93,7 @@ class Sampling:
                 raise tap.error
         columns = columns_of_steps(self._instrument.read(), self._weighted)
         norms = [norm for name, norm in columns.items() if name.startswith("weight_norm/")]
-        self._has_finite_weights = all(map(math.isfinite, norms))
+        self.has_finite_weights = all(map(math.isfinite, norms))
         return columns
 
     def _activity(self) -> Columns:
@@ -100,10 +101,10 @@ class Sampling:
             if self._instrument.catch.error is not None:
                 raise self._instrument.catch.error
             return {}
-        if not self._has_finite_weights:  # a ReLU may make zeros of NaN: every unit would look dead
+        if not self.has_finite_weights:  # a ReLU may make zeros of NaN: every unit would look dead
             return {}
         if self._probe is None:
-            self._probe = Probe(self._model, self._instrument.layers)
+            self._probe = Probe(self._model, _changing(self._instrument.layers))
         if not self._probe.is_of_use:
             return {}
         activity = self._probe.observe(self._batch)
@@ -117,6 +118,18 @@ class Sampling:
                 self._shares[layer.name] = duplicate_fraction(layer)
         known = {name: share for name, share in self._shares.items() if share is not None}
         return columns_of("duplicate_fraction", known)
+
+
+def _changing(layers: Sequence[WatchedLayer]) -> list[WatchedLayer]:
+    """Return the layers that are trained, and those without weights that follow them: in frozen ones nothing changes."""
+    found = []
+    is_trained = True
+    for layer in layers:
+        if layer.weights:
+            is_trained = bool(layer.trained)
+        if is_trained:
+            found.append(layer)
+    return found
 
 
 def _inputs_of(probe: Any) -> Any:

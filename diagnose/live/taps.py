@@ -14,7 +14,7 @@ an accumulator of one column per layer.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -26,7 +26,7 @@ from diagnose.live.anatomy import WatchedLayer
 from diagnose.live.patch import Patch
 
 #: Rows of the accumulator.
-_SUM, _LARGEST, _FINITE, _NOT_FINITE, _RATIOS, _MOVES, _WEIGHT = range(7)
+_SUM, _LARGEST, _FINITE, _SEEN, _RATIOS, _MOVES, _WEIGHT = range(7)
 _ROWS = 7
 
 #: So many steps at the beginning of a training are sampled one by one: an explosion often takes no more.
@@ -39,8 +39,8 @@ class LayerSample(NamedTuple):
     Parameters
     ----------
     gradient, largest
-        Mean and largest norm of the gradient. The mean is that of the finite ones, NaN where none was; the largest is
-        infinite where one was not finite.
+        Mean and largest norm of the gradient. The mean is that of the finite ones; the largest is infinite where one
+        overflowed. NaN tells of neither: it may have come with the data. Both are NaN where no step was finite.
     weight
         Norm of the weights after the last sampled step.
     update
@@ -116,19 +116,27 @@ class Tap:
         self._patch.take_off()
 
     def schedule(self, every: int, *, dense: int = 0) -> None:
-        """Sample every so manieth update from now on, and each of the next `dense`; none where `every` is 0."""
+        """Forget what was sampled, and sample every so manieth update from now on; none where `every` is 0.
+
+        Parameters
+        ----------
+        every
+            How far apart the sampled updates lie.
+        dense
+            So many of the next updates are sampled one by one.
+        """
+        self._sums.assign(tf.zeros_like(self._sums))
         done = int(self.optimizer.iterations.numpy()) // _accumulated(self.optimizer)
         self._schedule.assign([done, every, done + dense])
 
     def read(self) -> Sample:
-        """Return what was sampled since the last call, and forget it."""
+        """Return what was sampled since `schedule` was called."""
         sums = self._sums.numpy().astype(np.float64)
-        self._sums.assign(tf.zeros_like(self._sums))
-        seen = sums[_FINITE] + sums[_NOT_FINITE]
+        seen = sums[_SEEN]
         with np.errstate(all="ignore"):
             mean = sums[_SUM] / sums[_FINITE]
             update = sums[_RATIOS] / sums[_MOVES]
-        largest = np.where(sums[_NOT_FINITE] > 0, np.inf, sums[_LARGEST])
+        largest = np.where((sums[_FINITE] > 0) | np.isinf(sums[_LARGEST]), sums[_LARGEST], np.nan)
         rows = np.stack([mean, largest, sums[_WEIGHT], update])
         steps = int(seen[-1])
         reached = sorted(self._reached) if steps else []
@@ -229,12 +237,23 @@ class Tap:
 def optimizers_of(model: keras.Model) -> Iterator[keras.optimizers.Optimizer]:
     """Yield the optimizers that a model trains with: that of ``compile``, and those of its own training step."""
     seen = set()
-    for optimizer in (model.optimizer, *vars(model).values()):
+    for optimizer in (model.optimizer, *_held(vars(model).values())):
         while hasattr(optimizer, "inner_optimizer"):  # loss scaling: the inner one is given the true gradients
             optimizer = optimizer.inner_optimizer
         if isinstance(optimizer, keras.optimizers.Optimizer) and id(optimizer) not in seen:
             seen.add(id(optimizer))
             yield optimizer
+
+
+def _held(values: Iterable[Any]) -> Iterator[Any]:
+    """Yield attributes, and what is in those that are lists or mappings."""
+    for value in values:
+        if isinstance(value, Mapping):
+            yield from value.values()
+        elif isinstance(value, list | tuple):
+            yield from value
+        else:
+            yield value
 
 
 def _in_one_place(function: Callable[[Any], Any], values: Any) -> Any:
@@ -262,9 +281,9 @@ def _added(sums: Any, norms: Any) -> Any:
     one = tf.ones_like(gradient)
     rows = tf.unstack(tf.convert_to_tensor(sums))
     rows[_SUM] += tf.where(finite, gradient, 0.0)
-    rows[_LARGEST] = tf.maximum(rows[_LARGEST], tf.where(finite, gradient, 0.0))
+    rows[_LARGEST] = tf.maximum(rows[_LARGEST], tf.where(tf.math.is_nan(gradient), 0.0, gradient))
     rows[_FINITE] += tf.where(finite, one, 0.0)
-    rows[_NOT_FINITE] += tf.where(finite, 0.0, one)
+    rows[_SEEN] += one
     rows[_RATIOS] += tf.where(moved, ratio, 0.0)
     rows[_MOVES] += tf.where(moved, one, 0.0)
     rows[_WEIGHT] = weight

@@ -36,7 +36,7 @@ def columns_of_steps(samples: Sequence[Sample], layers: Sequence[WatchedLayer]) 
         for layer, sample in by_layer
         if layer.trained or field in ("weight", "update")  # what is not trained has no gradient
     }
-    return {**columns, "grad_norm_global": samples[0].overall} if samples else columns
+    return {**columns, "grad_norm_global": _overall(samples)} if samples else columns
 
 
 def columns_of(statistic: str, values: Mapping[str, float]) -> Columns:
@@ -51,9 +51,15 @@ def _sample_of(layer: WatchedLayer, samples: Iterable[Sample]) -> LayerSample:
             return sample.layers[layer.name]
         sampled |= sample.steps > 0
     if layer.trained and not sampled:
-        return LayerSample(math.nan, math.nan, math.nan, math.nan)
+        return LayerSample(math.nan, math.nan, _norm(layer), math.nan)
     # Frozen, or no gradient reaches it: it does not move.
     return LayerSample(0.0, 0.0, _norm(layer), 0.0)
+
+
+def _overall(samples: Iterable[Sample]) -> float:
+    """Return the norm of the gradients that all optimizers were given; NaN where none of them made a step."""
+    norms = [sample.overall for sample in samples if sample.steps]
+    return math.hypot(*norms) if norms else math.nan
 
 
 def _norm(layer: WatchedLayer) -> float:

@@ -276,9 +276,10 @@ def the_metric_is_sparse(after):
 
 def the_log_has_layer_statistics(after):
     (run,) = read("run.csv")
-    hidden = {layer.name for layer in after["model"].layers[:-1] if hasattr(layer, "kernel")}
-    assert set(run.layers) == {"update_ratio", "dead_fraction"}
-    assert set(run.layers["dead_fraction"].layers) == hidden
+    weighted = {layer.name for layer in after["model"].layers if layer.weights}
+    assert set(run.layers["grad_norm"].layers) == weighted
+    assert run.layers["dead_fraction"].layers == ("conv",)
+    assert run.layers["saturated_fraction"].layers == ("hidden",)
     assert np.isfinite(run.layers["update_ratio"].values).all()
     assert (run.layers["update_ratio"].values > 0).all()
 

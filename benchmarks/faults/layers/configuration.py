@@ -39,7 +39,7 @@ class DeepNet(Net):
     blocked: tuple[int, str] | None = None  # behind this hidden layer: stop_gradient, round or sign
     beta: Any = "zeros"  # offset of batch normalizations
     activity_l1: float = 0.0
-    pinned: bool = False  # a constraint that puts kernels back to where they were
+    pinned: bool = False  # constraints that put weights back to where they were
     freeze: str = ""  # one of `networks.FREEZES`
     frozen_embedding: bool = False
     new_head: bool = False  # the output layer is drawn anew after pretraining

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,8 @@ def write(folder: Path) -> str:
         if run.twin not in twins:
             continue
         twin = None if run.cause.name.startswith(PLAIN) else twins[run.twin]
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # medians of layers without any gradient
             row, reason = label(run, Facts(observed[run.name], run.cause, run.task, twin))
         if row is None:
             dropped.append({"run": run.name, "cause": run.cause.name, "reason": reason})

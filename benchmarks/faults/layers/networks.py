@@ -87,9 +87,10 @@ def build(net: DeepNet, shape: tuple[int, ...]) -> Built:
         made.built.model = keras.Model(inputs, outputs)
     else:
         made.built.model = (OutputTrainer if net.only_output_trained else keras.Model)(inputs, outputs)
-    for layer in made.built.weighted:
-        if isinstance(constraint := getattr(layer, "kernel_constraint", None), Pinned):
-            constraint.first = layer.kernel.numpy()
+    for layer in made.built.weighted if net.pinned else ():
+        if isinstance(layer.kernel_constraint, Pinned):
+            layer.kernel_constraint.first = layer.kernel.numpy()
+            layer.bias_constraint.first = layer.bias.numpy()
     return made.built
 
 
@@ -120,13 +121,7 @@ FREEZES: dict[str, Callable[[Built], None]] = {
     "everything": _freeze_all,
     "backbone": _freeze_body,
     "output": _frozen(lambda all_: all_[-1:]),
-    "first": _frozen(lambda all_: all_[:1]),
-    "first-half": _frozen(lambda all_: all_[: len(all_) // 2]),
-    "hidden": _frozen(lambda all_: all_[:-1]),
     "middle": _frozen(lambda all_: all_[1:-1]),
-    "last-hidden": _frozen(lambda all_: all_[-2:-1]),
-    "all-but-first": _frozen(lambda all_: all_[1:]),
-    "behind-first": _frozen(lambda all_: all_[1:3]),
     "normalizations": lambda built: _freeze_normalizations(built.model),
 }
 
@@ -176,8 +171,8 @@ class _Builder:
         if net.layer_norm:
             x = layers.LayerNormalization()(x)
         x = x if inside else activated(net, x)
-        if isinstance(net.activation, str):
-            self.built.points.append(Point(layer.name, net.activation, x))
+        if (name := _name(net.activation)) is not None:
+            self.built.points.append(Point(layer.name, name, x))
         if net.activity_l1:
             x = layers.ActivityRegularization(l1=net.activity_l1)(x)
         x = _blocked(self.net, self.place - 1, x)
@@ -234,6 +229,7 @@ def _common(net: DeepNet) -> dict[str, Any]:
         "bias_initializer": initializer(net.bias),
         "kernel_regularizer": penalty(net),
         "kernel_constraint": Pinned() if net.pinned else limit(net),
+        "bias_constraint": Pinned() if net.pinned else None,
     }
 
 
@@ -243,6 +239,13 @@ def fitting(activation: Any) -> str:
     if name in _HE:
         return "he_normal"
     return "lecun_normal" if name == "selu" else "glorot_uniform"
+
+
+def _name(activation: Any) -> str | None:
+    """What the observer takes an activation for; None where it looks at none."""
+    if isinstance(activation, str):
+        return activation
+    return "relu" if activation[0] == "ReLU" else None
 
 
 def activated(net: DeepNet, x: Any) -> Any:

@@ -51,6 +51,7 @@ class Observer(keras.callbacks.Callback):
         if self.looks[-1]["epoch"] != max(self.at):
             self.look(self.looks[-1]["epoch"] + 1)
 
+    @np.errstate(all="ignore")  # exploded weights are no numbers
     def look(self, epoch: int) -> None:
         now = [_vector(layer) for layer in self.built.weighted]
         self.looks.append(
@@ -82,9 +83,8 @@ class Observer(keras.callbacks.Callback):
         for name, (x, y) in self.sets.items():
             outputs = self.built.model(x, training=False)
             outputs = {k: v.numpy() for k, v in outputs.items()} if isinstance(outputs, dict) else outputs.numpy()
-            with np.errstate(all="ignore"):
-                found[f"{name}_loss"] = _short(mean_loss(self.loss, y, outputs))
-                found[f"{name}_skill"] = _short(skill(self.kind, y, outputs))
+            found[f"{name}_loss"] = _short(mean_loss(self.loss, y, outputs))
+            found[f"{name}_skill"] = _short(skill(self.kind, y, outputs))
         return found
 
     def _gradients(self) -> list[float]:

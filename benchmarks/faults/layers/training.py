@@ -35,6 +35,8 @@ def record(planned: Planned, folder: Path | None) -> dict[str, Any]:
     trained = time.perf_counter()
     fit(built.model, setup, data, setup.epochs, [*_callbacks(setup), *_monitor(planned.name, folder), observer])
     keras.config.set_dtype_policy("float32")
+    if folder is not None:
+        (folder / f".{planned.name}.csv.lock").unlink(missing_ok=True)
     return {
         "run": planned.name,
         "constant_loss": _constant(task, setup, data, built.model),
@@ -93,11 +95,15 @@ def _callbacks(setup: DeepSetup) -> list[Any]:
 
 
 def _monitor(name: str, folder: Path | None) -> list[Any]:
+    """A new log, in silence."""
     if folder is None:
         return []
     from diagnose.live.monitor import Monitor
 
-    return [Monitor(folder / f"{name}.csv")]
+    path = folder / f"{name}.csv"
+    for old in (path, path.with_suffix(".json")):
+        old.unlink(missing_ok=True)
+    return [Monitor(path, on_finding=lambda _: None)]
 
 
 def _constant(task: Task, setup: DeepSetup, data: Data, model: keras.Model) -> float:

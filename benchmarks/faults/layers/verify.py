@@ -61,11 +61,17 @@ def vanishing(f: Facts) -> Verdict:
     third = max(1, math.ceil(len(f.seen["layers"]) / 3))
     moved = float(np.nanmax(f.course("moved_since_start")[-1][:third]))
     done = harm(f) or (f"the first layers moved by {moved:.1e} in all" if moved < 1e-2 else "")
-    if holds[1:].mean() >= 0.66 and done:
+    if _mostly(holds, fall) and done:
         return (
             f"gradient falls by {np.nanmedian(fall[holds]):.1f} decades at {holds.sum()} of {len(fall)} looks; {done}"
         )
     return None
+
+
+def _mostly(holds: np.ndarray, fall: np.ndarray) -> bool:
+    """At two thirds of the looks after the start at which there was a gradient to see, and there at half of them."""
+    known = ~np.isnan(fall[1:])
+    return bool(known.mean() >= 0.5 and holds[1:][known].mean() >= 0.66)
 
 
 def exploding(f: Facts) -> Verdict:
@@ -82,10 +88,10 @@ def exploding(f: Facts) -> Verdict:
     if growth.max() >= 100 and far:
         said = "without bound" if np.isinf(growth.max()) else f"{growth.max():.2g}-fold"
         return f"gradient grew {said} over the epochs, loss {start:.3g} -> {end:.3g}"
-    if len(f.seen["layers"]) >= 3 and (fall <= -3)[1:].mean() >= 0.66:
+    if len(f.seen["layers"]) >= 3 and _mostly(fall <= -3, fall):
         return f"gradient grows by {-np.nanmedian(fall):.1f} decades towards the input; {done}"
     beyond = total[0] / thirds(f.sound)[1][0]
-    if beyond >= 1000 and _same_loss(f):
+    if beyond >= 1e5 and _same_loss(f):
         return f"gradient at the start {beyond:.1e} times the twin's; {done}"
     return None
 
@@ -131,18 +137,16 @@ def symmetric(f: Facts) -> Verdict:
 
 
 def frozen(f: Facts) -> Verdict:
-    """A layer that never moved, or no layer that moved by a thousandth in all; and harm."""
+    """A trainable layer that never moved; or, with harm, a frozen one, or no layer that moved by a thousandth."""
     if f.broken:
         return None
-    moved = f.course("moved_since_start")[-1]
-    between = f.course("moved").max(0)
+    moved = np.maximum(f.course("moved_since_start")[-1], f.course("moved").max(0))
     done = harm(f)
-    if not done:
-        return None
-    if np.maximum(moved, between).max() < 1e-3:
+    if done and moved.max() < 1e-3:
         return f"no layer moved by more than {moved.max():.1e} of its weights in all; {done}"
-    still = [name for name, a, b in zip(f.seen["layers"], moved, between, strict=True) if max(a, b) < 1e-7]
-    return f"{', '.join(still)} never moved; {done}" if still else None
+    layers = zip(f.seen["layers"], f.seen["trained"], moved, strict=True)
+    still = [name for name, trained, far in layers if far < 1e-7 and (trained or done)]
+    return f"{', '.join(still)} never moved; {done or 'no harm'}" if still else None
 
 
 FAULTS: dict[str, Callable[[Facts], Verdict]] = {
@@ -175,7 +179,7 @@ def unhealthy(f: Facts) -> list[str]:
 def doubtful(f: Facts) -> list[str]:
     """What a run that does well shows of a fault all the same: too much to be called healthy without argument."""
     reasons = []
-    if len(f.seen["layers"]) >= 3 and (thirds(f)[0] >= 3)[1:].mean() >= 0.66:
+    if len(f.seen["layers"]) >= 3 and _mostly(thirds(f)[0] >= 3, thirds(f)[0]):
         reasons.append("gradient falls by three decades, without harm")
     if f.seen["points"]:
         dead, share = f.course("dead")[-1], f.course("saturated")[-1]

@@ -1,8 +1,9 @@
-"""The loss became NaN or infinite.
+"""The loss, or the weights behind it, became NaN or infinite.
 
 What it detects
 ---------------
-A training or validation loss that is NaN or infinite. (A metric may be: F1 without any positive is 0/0.)
+A training or validation loss that is NaN or infinite. (A metric may be: F1 without any positive is 0/0.) Where
+layer statistics were logged, also weights that are NaN behind a loss that is not.
 
 How it is detected
 ------------------
@@ -10,6 +11,9 @@ The first epoch at which a loss is not finite. An absent value (``NA``, an empty
 CSVLogger writes ``NA`` for what was not measured and ``nan`` for what diverged. Where only the
 validation loss is not finite the data or the metric on the validation side is at fault, not the step
 size.
+
+Weights are NaN where the norm of a layer's weights is not a number, to the end, while that of other layers is
+one. The loss need not show it: ReLU may make zeros of NaN, and what comes after learns from nothing.
 
 Why it matters
 --------------
@@ -37,12 +41,13 @@ import numpy as np
 from diagnose.check import Check, Needs
 from diagnose.finding import Finding, Point, Severity
 from diagnose.fix import Fix
+from diagnose.measures.layer_profile import onset
 from diagnose.remedies import data, optimizer, training
 from diagnose.run import Run, Series, Split
 
 CHECK = Check(
     needs=Needs(any_of=(("loss",), ("val_loss",), ("metric",), ("val_metric",))),
-    explains=("metric-stuck", "not-learning", "plateau"),
+    explains=("metric-stuck", "not-learning", "plateau", "underfitting", "dying-relu", "vanishing-gradient"),
 )
 
 
@@ -55,6 +60,7 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     """Yield one finding at the first epoch with a loss that is not finite."""
     broken = [s for s in run.series if s.is_loss and not np.isfinite(s.values).all()]
     if not broken:
+        yield from _broken_weights(run)
         return
     first = min(broken, key=_first_epoch)
     epoch = _first_epoch(first)
@@ -93,6 +99,42 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
             ),
         ),
         fixes=fixes,
+    )
+
+
+def _broken_weights(run: Run) -> Iterator[Finding]:
+    """Yield one finding with the layers whose weights are NaN while those of others are not."""
+    norms = run.layers.get("weight_norm")
+    if norms is None:
+        return
+    sampled = ~np.isnan(norms.values).all(axis=1)
+    since = {i: onset(np.isnan(norms.values[sampled, i]), misses=0.0) for i in range(len(norms.layers))}
+    began = {i: start for i, start in since.items() if start is not None}
+    if not began:
+        return
+    epoch = float(norms.epochs[sampled][min(began.values())])
+    layers = tuple(norms.layers[i] for i in began)
+    loss = run.get("loss")
+    yield Finding(
+        severity=Severity.CRITICAL,
+        confidence=0.99,
+        summary=(
+            f"Weights of {', '.join(layers[:3])} are NaN from {run.axis} {epoch:g} on, while the loss is finite: what "
+            "comes after learns from nothing."
+        ),
+        epoch=epoch,
+        layers=layers,
+        evidence=(
+            Point(
+                label="layers with weights that are NaN",
+                value=float(len(layers)),
+                threshold=0.0,
+                unit="layers",
+                series=loss.name if loss is not None else "weight_norm",
+                epoch=epoch,
+            ),
+        ),
+        fixes=(data.find_non_finite(), optimizer.lower_learning_rate(run), optimizer.clip_gradients()),
     )
 
 

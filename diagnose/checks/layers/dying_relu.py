@@ -172,9 +172,9 @@ def _frozen(run: Run) -> set[str]:
     if updates is None or gradients is None:
         return set()
     moved = np.any(np.nan_to_num(updates.values) != 0, axis=0)
-    unsampled = np.all(np.isnan(gradients.values), axis=0)
+    sampled = np.any(np.isfinite(gradients.values), axis=0)
     still = {layer for layer, moves in zip(updates.layers, moved, strict=True) if not moves}
-    return still & {layer for layer, never in zip(gradients.layers, unsampled, strict=True) if never}
+    return still - {layer for layer, ever in zip(gradients.layers, sampled, strict=True) if ever}
 
 
 def _fixes(run: Run, *, died_in_training: bool) -> tuple[Fix, ...]:

@@ -18,8 +18,8 @@ CAUSES = (
     ),
     Cause(
         "output-frozen",
-        "the output layer frozen",
-        setting({"freeze": "output", "output_kernel": normal(0.02)}),
+        "the output layer frozen, with weights of 0.001",
+        setting({"freeze": "output", "output_kernel": normal(0.001)}),
         ("digits-5", "friedman-4", "shapes-3", "calls-gru"),
         FROZEN,
     ),
@@ -94,10 +94,10 @@ CAUSES = (
         FROZEN,
     ),
     Cause(
-        "behind-first-frozen",
-        "the second and third layer frozen with far too small weights",
-        setting({"freeze": "behind-first", "kernel": normal(0.05)}),
-        ("ellipsoids-6", "spirals-6", "clusters-4", "digits-5"),
+        "recurrent-frozen",
+        "small recurrent layers frozen as they were initialized, under a head that is trained",
+        setting({"freeze": "backbone", "widths": (5,), "head": (16,)}),
+        ("calls-gru", "order-gru", "walks-rnn", "reviews-bilstm"),
         FROZEN,
     ),
     Cause(

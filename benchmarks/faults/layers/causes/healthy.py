@@ -108,7 +108,10 @@ CAUSES = (
     Cause(
         "random-filters",
         "random convolutions, frozen, and a head that suffices",
-        setting({"freeze": "backbone", "nested": True, "widths": (16, 32), "pooled": (0,), "head": (48,)}),
+        both(
+            longer(2),
+            at_rate(0.5, {"freeze": "backbone", "nested": True, "widths": (32, 48), "pooled": (0, 1), "head": (48,)}),
+        ),
         ("shapes-nested", "gratings-6", "waves-4"),
         ceiling=0.7,
     ),
@@ -270,9 +273,9 @@ CAUSES = (
         ceiling=0.9,
     ),
     Cause(
-        "adafactor",
-        "Adafactor",
-        setting(optimizer="adafactor", learning_rate=0.02),
+        "adagrad",
+        "Adagrad",
+        setting(optimizer="adagrad", learning_rate=0.05),
         ("digits-5", "clusters-4", "shapes-3"),
         ceiling=0.9,
     ),

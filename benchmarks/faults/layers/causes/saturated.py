@@ -62,8 +62,8 @@ CAUSES = (
     ),
     Cause(
         "unscaled-sequence",
-        "sequences two hundred times too large",
-        setting({"cell": "rnn", "head": ()}, edits=(edits.rescaled(200.0),)),
+        "sequences two thousand times too large, SGD",
+        sgd(0.02, {"cell": "rnn", "head": ()}, edits=(edits.rescaled(2000.0),)),
         ("series-rnn", "calls-gru", "walks-rnn"),
         SATURATED,
     ),
@@ -89,9 +89,9 @@ CAUSES = (
         SATURATED,
     ),
     Cause(
-        "one-large-layer",
-        "weights of 15 in the second layer alone",
-        setting({"changed": changed(1, kernel=normal(15.0))}),
+        "some-large-layers",
+        "weights of 15 in the second and third layer",
+        setting({"changed": changed(1, 2, kernel=normal(15.0))}),
         ("digits-tanh", "friedman-tanh", "shapes-tanh", "ellipsoids-tanh"),
         SATURATED,
     ),

@@ -16,6 +16,8 @@ def _stack(times: int, **net: object) -> object:
     return deeper(times, head=(), **net)
 
 
+_SGD = setting(optimizer="sgd", learning_rate=0.02, optimizer_arguments={"momentum": 0.9})
+
 CAUSES = (
     Cause(
         "deep-sigmoid",
@@ -26,8 +28,8 @@ CAUSES = (
     ),
     Cause(
         "small-normal-tanh",
-        "weights of 0.03 in seven layers of tanh",
-        _stack(7, kernel=normal(0.03)),
+        "weights of 0.02 in nine layers of tanh, SGD",
+        both(_stack(9, kernel=normal(0.02)), _SGD),
         ("digits-tanh", "friedman-tanh", "ellipsoids-tanh"),
         VANISHING,
     ),
@@ -55,14 +57,14 @@ CAUSES = (
     Cause(
         "sigmoid-convolutions",
         "seven convolutions with sigmoids",
-        both(_stack(7, activation="sigmoid")),
+        _stack(7, activation="sigmoid"),
         ("gratings-6", "shapes-3", "waves-4", "radii-4"),
         VANISHING,
     ),
     Cause(
         "sigmoid-recurrent-stack",
-        "seven recurrent layers with sigmoids",
-        both(_stack(7, cell="rnn", cell_activation="sigmoid")),
+        "seven recurrent layers with sigmoids, SGD",
+        both(_stack(7, cell="rnn", cell_activation="sigmoid"), _SGD),
         ("series-rnn", "walks-rnn", "calls-gru"),
         VANISHING,
     ),
@@ -89,22 +91,22 @@ CAUSES = (
     ),
     Cause(
         "small-orthogonal",
-        "orthogonal weights of gain 0.25, eight layers",
-        _stack(8, kernel=("Orthogonal", {"gain": 0.25})),
+        "orthogonal weights of gain 0.15, eight layers, SGD",
+        both(_stack(8, kernel=("Orthogonal", {"gain": 0.15})), _SGD),
         ("digits-tanh", "clusters-4", "friedman-tanh", "codes-autoencoder"),
         VANISHING,
     ),
     Cause(
         "small-middle",
-        "weights of 0.004 in three layers in the middle alone",
-        setting({"changed": changed(2, 3, 4, kernel=normal(0.004))}),
+        "weights of 0.004 in three layers in the middle alone, SGD",
+        both(setting({"changed": changed(2, 3, 4, kernel=normal(0.004))}), _SGD),
         ("digits-9", "spirals-6", "gratings-6", "ellipsoids-6"),
         VANISHING,
     ),
     Cause(
         "small-gated-stack",
-        "weights of 0.02 in five gated recurrent layers",
-        _stack(5, kernel=normal(0.02), recurrent_kernel=normal(0.02)),
+        "weights of 0.02 in five gated recurrent layers, SGD",
+        both(_stack(5, kernel=normal(0.02), recurrent_kernel=normal(0.02)), _SGD),
         ("order-gru", "reviews-bilstm", "calls-gru"),
         VANISHING,
     ),
