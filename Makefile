@@ -30,6 +30,7 @@ demo: $(VENV)/.core  ## Diagnose the recorded example runs
 	@mkdir -p reports
 	@$(BIN)/diagnose examples/logs --format html --output reports/demo.html --fail-on never
 	@echo "The same as a page: reports/demo.html.   Your own log: $(BIN)/diagnose run.csv"
+	@echo "Faults in layers, as Monitor records them: $(BIN)/diagnose examples/layers/logs"
 
 test: $(VENV)/.test bare  ## Run all tests, and the bare-install job
 	@$(BIN)/python -m pytest -n 2
@@ -64,6 +65,7 @@ bench: $(VENV)/.test  ## Print every measured bar
 	@$(BIN)/python -m benchmarks.startup
 	@$(BIN)/python -m benchmarks.bulk
 	@$(BIN)/python -m benchmarks.faults.evaluate
+	@$(BIN)/python -m benchmarks.overhead
 
 fuzz: $(VENV)/.test  ## Fuzz the readers for a minute, guided by coverage
 	@$(BIN)/python -m pip install $(PIP_FLAGS) $(CONSTRAINTS) --group fuzz

@@ -25,8 +25,8 @@ CERTAIN, SURE = 0.99, 0.95
 EXPECTED = 1.5
 #: A run that has got so far from guessing to perfect is not lost, whatever else is found.
 LEARNED = 0.3
-#: An improvement by less than so many standard deviations is none.
-IMPROVED = 3.0
+#: An improvement by less than so many standard deviations is none, nor by less than this share of the level.
+IMPROVED, NOTICEABLE = 3.0, 0.01
 
 
 @dataclass
@@ -151,7 +151,8 @@ def _improves(series: Series, since: float) -> bool:
     late = curve.epochs > (since + float(curve.epochs[-1])) / 2
     if late.all() or not late.any():
         return False
-    return float(curve.smooth[late].min()) < float(curve.smooth[~late].min()) - IMPROVED * curve.sigma
+    before = float(curve.smooth[~late].min())
+    return float(curve.smooth[late].min()) < before - max(IMPROVED * curve.sigma, NOTICEABLE * abs(before))
 
 
 def line(finding: Finding, run: Run, *, prefix: str = "kerasdx", width: int | None = None) -> str:

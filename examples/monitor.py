@@ -2,17 +2,19 @@
 
     python examples/monitor.py            # needs: pip install 'kerasdx[tune]'
 
-The network is eight layers of sigmoids, and does not learn. Monitor says why while it trains, and `diagnose run.csv`
+The network is ten layers of sigmoids, and does not learn. Monitor says why while it trains, and `diagnose run.csv`
 shows it with the numbers and the fix. With `"relu"` in the place of `"sigmoid"` it has nothing to say.
 """
 
 import keras
 from sklearn.datasets import load_digits
+from sklearn.utils import shuffle
 
 from diagnose import Monitor
 
-x, y = load_digits(return_X_y=True)
-hidden = [keras.layers.Dense(32, "sigmoid", name=f"hidden_{i}") for i in range(1, 9)]
+keras.utils.set_random_seed(0)
+x, y = shuffle(*load_digits(return_X_y=True), random_state=0)
+hidden = [keras.layers.Dense(32, "sigmoid", name=f"hidden_{i}") for i in range(1, 11)]
 model = keras.Sequential([keras.Input((64,)), *hidden, keras.layers.Dense(10, "softmax", name="output")])
 model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
 

@@ -1,8 +1,8 @@
 """Which run the page of a check shows: a recorded one in which it fires, else one made here by hand.
 
-The choice is the same on every machine: recorded runs labelled with the check as their symptom come first, then
-the examples, then any other recorded run. Made by hand are only runs that nobody has recorded: layer statistics,
-and a log with several trainings.
+The choice is the same on every machine: the lesson on the check comes first, then recorded runs labelled with it as
+their symptom, then the other examples, then any other recorded run. Made by hand is only what nobody has recorded: a
+log with several trainings.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from diagnose.report import RunReport
 ROOT = Path(__file__).parents[1]
 FAULTS = ROOT / "benchmarks" / "faults"
 EXAMPLES = ROOT / "examples" / "logs"
+LESSONS = ROOT / "examples" / "layers" / "logs"
 
 RECORDED = "recorded for the benchmark"
 EXAMPLE = "one of the examples"
+LESSON = "one of the [examples](../../examples/layers/{name}.py)"
 MADE = "made by hand, not recorded"
 
 _EPOCHS = 30
-#: The value of a layer statistic by place of the layer and epoch.
-_LayerCourse = Callable[[int, int], float]
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,8 @@ class _Candidate:
 
 def illustrate(check: str) -> Illustration | None:
     """Return the run to show for a check; None where there is none in which it fires."""
-    with_symptom = [c for c in _labelled() if check in c.symptoms]
-    for candidates in (with_symptom, _examples(), _labelled(), _made(check)):
+    lessons, labelled = ([c for c in runs if check in c.symptoms] for runs in (_lessons(), _labelled()))
+    for candidates in (lessons, labelled, _examples(), _labelled(), _made(check)):
         showing = [c for c in candidates if c.shows(check)]
         if showing:
             return _illustration(min(showing, key=lambda c: c.rank(check)), check)
@@ -140,6 +140,26 @@ def _examples() -> tuple[_Candidate, ...]:
     )
 
 
+@functools.cache
+def _lessons() -> tuple[_Candidate, ...]:
+    return tuple(map(_lesson, sorted(LESSONS.glob("*.csv"))))
+
+
+def _lesson(log: Path) -> _Candidate:
+    """Return the run of a lesson: it is named after the check that it shows."""
+    causes = {
+        "vanishing_gradient": "ten sigmoid layers",
+        "exploding_gradient": "a recurrent layer that goes through 64 steps, its gradient not clipped",
+        "dying_relu": "a penalty on the activations of the third layer that is a thousand times too strong",
+        "saturated_activation": "inputs that were not scaled and weights drawn too large, in six tanh layers",
+        "symmetric_weights": "every weight the same at the start",
+        "frozen_weights": "outputs rounded behind the second layer",
+    }
+    shows = log.stem.replace("_", "-")
+    origin = LESSON.format(name=log.stem)
+    return _Candidate(log.stem, origin, causes.get(log.stem, log.stem), (shows,), analyze(read(log)[0]))
+
+
 def _made(check: str) -> list[_Candidate]:
     if check not in BY_HAND:
         return []
@@ -169,83 +189,6 @@ def _falling(epoch: int) -> float:
     return (0.25 + 2.0 * math.exp(-epoch / 7)) * _wave(epoch, 1, 0.02)
 
 
-def _level(epoch: int) -> float:
-    return 2.303 * _wave(epoch, 1, 0.002)
-
-
-def _telemetry(loss: Callable[[int], float], **statistics: tuple[Sequence[str], _LayerCourse]) -> str:
-    columns = {"epoch": _course(float), "loss": _course(loss)}
-    for statistic, (layers, value) in statistics.items():
-        for place, layer in enumerate(layers):
-            columns[f"{statistic}/{layer}"] = _course(functools.partial(value, place))
-    return _table(columns)
-
-
-def _dense(count: int) -> list[str]:
-    return [*(f"dense_{i}" for i in range(1, count)), "output"]
-
-
-def _vanishing() -> str:
-    def norm(place: int, epoch: int) -> float:
-        return 0.4 * 10 ** (-0.62 * (9 - place)) * _wave(epoch, place, 0.5)
-
-    return _telemetry(_level, grad_norm=(_dense(10), norm))
-
-
-def _exploding() -> str:
-    def norm(place: int, epoch: int) -> float:
-        return (0.2 + 0.1 * place) * 10 ** (0.22 * max(epoch - 12, 0)) * _wave(epoch, place, 0.4)
-
-    def loss(epoch: int) -> float:
-        return _falling(min(epoch, 14)) * 1.14 ** max(epoch - 14, 0)
-
-    return _telemetry(loss, grad_norm=(_dense(6), norm))
-
-
-def _dying() -> str:
-    ends = (0.22, 0.93, 0.97, 0.3)
-
-    def share(place: int, epoch: int) -> float:
-        grown = 0.12 + (ends[place] - 0.12) / (1 + math.exp(-(epoch - 9) / 2))
-        return round(32 * min(1.0, grown * _wave(epoch, place, 0.03))) / 32
-
-    def loss(epoch: int) -> float:
-        return _falling(min(epoch, 8))
-
-    return _telemetry(loss, dead_fraction=(("dense_1", "dense_2", "dense_3", "dense_4"), share))
-
-
-def _saturated() -> str:
-    levels = (0.96, 0.91, 0.68, 0.24)
-
-    def share(place: int, epoch: int) -> float:
-        return min(1.0, levels[place] * _wave(epoch, place, 0.04))
-
-    return _telemetry(_level, saturated_fraction=(("tanh_1", "tanh_2", "tanh_3", "tanh_4"), share))
-
-
-def _symmetric() -> str:
-    def share(place: int, _: int) -> float:
-        return (1.0, 1.0, 0.0)[place]
-
-    return _telemetry(_level, duplicate_fraction=(_dense(3), share))
-
-
-def _frozen() -> str:
-    layers = ("conv_1", "conv_2", "conv_3", "dense", "output")
-
-    def loss(epoch: int) -> float:
-        return 0.5 + _falling(epoch)
-
-    def norm(place: int, epoch: int) -> float:
-        return 0.3 * _wave(epoch, place, 0.5)
-
-    def step(place: int, epoch: int) -> float:
-        return (0.0, 0.0, 2e-3, 4e-3, 6e-3)[place] * _wave(epoch, place, 0.5)
-
-    return _telemetry(loss, grad_norm=(layers, norm), update_ratio=(layers, step))
-
-
 def _resumed() -> str:
     epochs = [*range(18), *range(12)]
     loss = _course(_falling)
@@ -256,10 +199,4 @@ def _resumed() -> str:
 #: Check -> what was done to the run, and how it is made.
 BY_HAND: dict[str, tuple[str, Callable[[], str]]] = {
     "restarted-log": ("a training taken up again after epoch 17, its epochs counted from 0 again", _resumed),
-    "vanishing-gradient": ("ten layers, the gradient a quarter as large in each one nearer to the input", _vanishing),
-    "exploding-gradient": ("gradients that grow by two thirds an epoch from epoch 12 on", _exploding),
-    "dying-relu": ("two layers of which most units die within ten epochs", _dying),
-    "saturated-activation": ("tanh layers whose inputs are far too large", _saturated),
-    "symmetric-weights": ("two hidden layers that start with all weights equal", _symmetric),
-    "frozen-weights": ("two layers that get a gradient and are never changed", _frozen),
-}  # fmt: skip
+}

@@ -124,10 +124,13 @@ class Catch:
             tf.cond(self._open, lambda: tf.numpy_function(self._keep, leaves, []), tf.no_op)
 
     def _keep(self, *leaves: np.ndarray) -> None:
-        """Take one batch, called from within the step; nothing may be raised there."""
-        self._batches.append([np.array(leaf[: self.wanted]) for leaf in leaves])
-        self._caught = min(self.wanted, sum(len(batch[0]) for batch in self._batches))
-        if self._caught >= self.wanted:
+        """Take one batch, called from within the step: what is raised there would end the training."""
+        try:
+            self._batches.append([np.array(leaf[: self.wanted]) for leaf in leaves])
+            self._caught = min(self.wanted, sum(len(batch[0]) for batch in self._batches))
+        except Exception as error:
+            self.error = error
+        if self.error is not None or self._caught >= self.wanted:
             self._open.assign(False)
 
     def _take_compiled(self, leaves: list[Any]) -> None:
@@ -144,9 +147,12 @@ class Catch:
                 ]
 
         def shift() -> Any:
+            taken = tf.minimum(_size(leaves[0]), self.wanted - self._filled)
             for buffer, leaf in zip(self._buffers, leaves, strict=True):
-                buffer.assign(tf.concat([buffer, leaf[: self.wanted]], 0)[-self.wanted :])
-            return self._filled.assign_add(_size(leaves[0]))
+                begin = tf.concat([[taken], tf.zeros(len(buffer.shape) - 1, tf.int32)], 0)
+                # Not in brackets: XLA would not know how many there are.
+                buffer.assign(tf.slice(tf.concat([buffer, leaf], 0), begin, buffer.shape))
+            return self._filled.assign_add(taken)
 
         if all(buffer.shape[1:] == shape for buffer, shape in zip(self._buffers, shapes, strict=True)):
             tf.cond(self._filled < self.wanted, shift, lambda: tf.identity(self._filled))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import weakref
 
 import keras
 
@@ -14,26 +14,40 @@ from diagnose.live.taps import Sample, Tap, optimizers_of
 _MARK = "_kerasdx_instrument"
 
 
-@dataclass
 class Instrument:
     """The sampling inside one model's training step.
 
     Parameters
     ----------
-    layers
-        Every layer of the model.
-    taps, catch
-        What samples.
+    model
+        A compiled model.
+    samples
+        How many training samples to catch as the probe batch.
     """
 
-    layers: tuple[WatchedLayer, ...]
-    taps: tuple[Tap, ...]
-    catch: Catch
+    def __init__(self, model: keras.Model, samples: int) -> None:
+        compiled = bool(model.jit_compile) and not model.run_eagerly
+        # The training function, which the model holds, holds this: not the other way round as well.
+        self._model = weakref.ref(model)
+        self._layers: tuple[WatchedLayer, ...] = ()
+        self.taps = tuple(Tap(o, self._trained, static_shapes=compiled) for o in optimizers_of(model))
+        self.catch = Catch(samples, static_shapes=compiled)
+
+    @property
+    def layers(self) -> tuple[WatchedLayer, ...]:
+        """Every layer of the model; none as long as it has no weights."""
+        model = self._model()
+        if not self._layers and model is not None and model.weights:
+            self._layers = layers_of(model)
+        return self._layers
 
     @property
     def weighted(self) -> tuple[WatchedLayer, ...]:
         """The layers with weights."""
         return tuple(layer for layer in self.layers if layer.weights)
+
+    def _trained(self) -> list[WatchedLayer]:
+        return [layer for layer in self.layers if layer.trained]
 
     def schedule(self, every: int, *, dense: int = 0) -> None:
         """Begin an epoch: forget the last one, and sample so many steps of each optimizer; see `Tap.schedule`."""
@@ -44,6 +58,12 @@ class Instrument:
     def read(self) -> list[Sample]:
         """Return what was sampled in the epoch, of each optimizer."""
         return [tap.read() for tap in self.taps]
+
+    def attach(self, model: keras.Model) -> None:
+        """Wrap what the training step calls, so that a step that is traced from now on is sampled."""
+        for tap in self.taps:
+            tap.attach()
+        self.catch.attach(model)
 
     def detach(self) -> None:
         """Stop sampling. The training function keeps what it was traced with, and a later training finds it there."""
@@ -59,28 +79,16 @@ def install(model: keras.Model, samples: int) -> Instrument:
     Parameters
     ----------
     model
-        A compiled and built model.
+        A compiled model.
     samples
         How many training samples to catch as the probe batch.
     """
-    known = getattr(model.train_function, _MARK, None)
-    is_fit = known is not None and known.catch.wanted == samples
-    instrument = known if is_fit else _build(model, samples)
-    for tap in instrument.taps:
-        tap.attach()
-    instrument.catch.attach(model)
-    if not is_fit:
-        model.make_train_function(force=True)
-        setattr(model.train_function, _MARK, instrument)
+    known: Instrument | None = getattr(model.train_function, _MARK, None)
+    if known is not None and known.catch.wanted == samples:
+        known.attach(model)
+        return known
+    instrument = Instrument(model, samples)
+    instrument.attach(model)
+    model.make_train_function(force=True)
+    setattr(model.train_function, _MARK, instrument)
     return instrument
-
-
-def _build(model: keras.Model, samples: int) -> Instrument:
-    layers = layers_of(model)
-    trained = [layer for layer in layers if layer.trained]
-    compiled = bool(model.jit_compile) and not model.run_eagerly
-    return Instrument(
-        layers=layers,
-        taps=tuple(Tap(optimizer, trained, static_shapes=compiled) for optimizer in optimizers_of(model)),
-        catch=Catch(samples, static_shapes=compiled),
-    )

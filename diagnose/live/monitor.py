@@ -48,6 +48,7 @@ def _guarded(hook: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(hook)
     def guarded(self: Monitor, *args: Any, **kwargs: Any) -> None:
         try:
+            self._is_aside &= hook.__name__ != "on_train_begin"
             if not self._is_aside:
                 hook(self, *args, **kwargs)
             elif hook.__name__ in ("on_epoch_begin", "on_train_end"):
@@ -164,6 +165,7 @@ class Monitor(keras.callbacks.Callback):
         self._attempt("facts about the training", self._note_set_up)
         if self._path is not None:
             self._attempt("the log", self._open_log)
+            self._attempt("facts about the training", self._write_facts)
         if self._layers:
             self._attempt("layer statistics", self._begin_sampling)
         if self._tensorboard is not None:
@@ -212,8 +214,8 @@ class Monitor(keras.callbacks.Callback):
         self._is_over = True
         self._attempt("the checks", self._conclude)
         self._attempt("facts about the training", self._note_end)
-        self._speak()
         self._close()
+        self._speak()
 
     def _parameter(self, name: str) -> int | None:
         """Return what `fit` told of the training; a loop of the user's own may have told nothing."""
@@ -224,6 +226,8 @@ class Monitor(keras.callbacks.Callback):
 
     def _note_data(self) -> None:
         """Add what only the first epoch could tell, and write ``run.json``."""
+        if not self._config.get("layers"):  # the first step has built the model
+            self._config = {**facts.facts_of(self.model), "started": self._config.get("started")}
         if self._sampling is not None:
             sampling = self._sampling
             self._config |= facts.data_facts(
@@ -251,7 +255,6 @@ class Monitor(keras.callbacks.Callback):
         if self._log.note:
             self._say(self._log.note)
         self._record.source = str(self._log.path)
-        self._write_facts()
 
     def _begin_sampling(self) -> None:
         self._sampling = Sampling(self.model, self._probe)
@@ -306,13 +309,13 @@ class Monitor(keras.callbacks.Callback):
         for finding in report.findings:
             if finding.severity.rank > self._told.get(finding.check, -1):
                 self._tell(finding, report.run)
-        if self._told and self._log is not None:
+        if self._log is not None and any(rank >= self._least_rank for rank in self._told.values()):
             self._say(f"the report: diagnose {self._log.path}")
 
     def _tell(self, finding: Finding, run: Run) -> None:
         """Do with a finding what `on_finding` says."""
         self._told[finding.check] = finding.severity.rank
-        if finding.severity.rank < (self._severity or Severity.WARNING).rank:
+        if finding.severity.rank < self._least_rank:
             return
         answer = None
         if callable(self._on_finding) and _OWN_FUNCTION not in self._broken:
@@ -321,6 +324,10 @@ class Monitor(keras.callbacks.Callback):
             self._lines.append(line(finding, run))
         if answer == "stop" or (self._on_finding == "stop" and self._severity is not None):
             self._stop(finding.check, finding.summary)
+
+    @property
+    def _least_rank(self) -> int:
+        return (self._severity or Severity.WARNING).rank
 
     def _stop(self, check: str, reason: str) -> None:
         """End the training after this epoch, and leave the reason where it will be looked for."""

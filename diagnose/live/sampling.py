@@ -18,7 +18,7 @@ from diagnose.live.telemetry import Columns, columns_of, columns_of_steps
 #: Samples in the probe batch: a unit that answers to one sample in twenty is missed once in twenty-five times.
 PROBE_SAMPLES = 64
 #: Steps that are sampled in an epoch, spread evenly.
-SAMPLED_STEPS = 32
+SAMPLED_STEPS = 16
 #: How far apart they lie in an epoch of unknown length.
 _UNKNOWN_DISTANCE = 10
 #: So many steps at the beginning of a training are sampled one by one: an explosion often takes no more.
@@ -31,26 +31,23 @@ class Sampling:
     Parameters
     ----------
     model
-        A compiled and built model.
+        A compiled model.
     probe
         The samples on which activations are looked at; None for the first that the model is trained on.
 
     Raises
     ------
     ValueError
-        Keras runs on another backend than TensorFlow, or the model has no weights yet.
+        Keras runs on another backend than TensorFlow.
     """
 
     def __init__(self, model: keras.Model, probe: Any = None) -> None:
         if keras.backend.backend() != "tensorflow":
             raise ValueError(f"they can be looked at on the TensorFlow backend only, not on {keras.backend.backend()}")
-        if not model.weights:
-            raise ValueError("the model has no weights yet; call model.build(input_shape) before fit")
         self._model = model
         self._instrument = install(model, PROBE_SAMPLES if probe is None else 0)
         self._batch = None if probe is None else _inputs_of(probe)
         self._probe: Probe | None = None
-        self._weighted = self._instrument.weighted
         self.has_finite_weights = True
         self._shares: dict[str, float | None] = {}
         self.samples = 0
@@ -91,7 +88,7 @@ class Sampling:
         for tap in self._instrument.taps:
             if tap.error is not None:
                 raise tap.error
-        columns = columns_of_steps(self._instrument.read(), self._weighted)
+        columns = columns_of_steps(self._instrument.read(), self._instrument.weighted)
         norms = [norm for name, norm in columns.items() if name.startswith("weight_norm/")]
         self.has_finite_weights = all(map(math.isfinite, norms))
         return columns
@@ -113,7 +110,7 @@ class Sampling:
 
     def _copies(self) -> Columns:
         """Look at the layers that had copies of units at the last look: units that have parted stay apart."""
-        for layer in self._weighted:
+        for layer in self._instrument.weighted:
             if self._shares.get(layer.name, 1.0):
                 self._shares[layer.name] = duplicate_fraction(layer)
         known = {name: share for name, share in self._shares.items() if share is not None}
@@ -121,7 +118,7 @@ class Sampling:
 
 
 def _changing(layers: Sequence[WatchedLayer]) -> list[WatchedLayer]:
-    """Return the layers that are trained, and those without weights that follow them: in frozen ones nothing changes."""
+    """Return the layers that are trained, and those without weights that follow them: frozen ones do not change."""
     found = []
     is_trained = True
     for layer in layers:

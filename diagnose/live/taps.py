@@ -7,8 +7,8 @@ an accumulator of one column per layer.
 
 * Gradients are those of the loss: before clipping, after loss scaling was undone, summed over the replicas of a
   distribution strategy, and averaged over the steps that a gradient accumulation puts together.
-* Norms are taken as ``m * ||g / m||`` with ``m = max |g|``, so that they neither overflow nor vanish where their squares
-  would (Blue, A portable Fortran program to find the Euclidean norm of a vector, ACM TOMS 1978).
+* Norms are taken as ``m * ||g / m||`` with ``m = max |g|``: they neither overflow nor vanish where their squares would
+  (Blue, A portable Fortran program to find the Euclidean norm of a vector, ACM TOMS 1978).
 """
 
 from __future__ import annotations
@@ -80,25 +80,31 @@ class Tap:
     optimizer
         The optimizer whose variables are layers' weights.
     layers
-        The layers that it may train.
+        Returns the layers that it may train; none as long as the model is not built, which may be as late as the first
+        step.
     static_shapes
         Whether the step is compiled by XLA, which wants the same shapes on sampled steps and on others.
     """
 
     def __init__(
-        self, optimizer: keras.optimizers.Optimizer, layers: Sequence[WatchedLayer], *, static_shapes: bool = False
+        self,
+        optimizer: keras.optimizers.Optimizer,
+        layers: Callable[[], Sequence[WatchedLayer]],
+        *,
+        static_shapes: bool = False,
     ) -> None:
         self.optimizer = optimizer
-        self.layers = tuple(layers)
         self.error: Exception | None = None
+        self._find_layers = layers
+        self._layers: tuple[WatchedLayer, ...] = ()
+        self._place: dict[int, int] = {}
         self._patch = Patch(optimizer, "apply")
         self._static_shapes = static_shapes
         self._reached: set[int] = set()
-        self._place = {_key(v): i for i, layer in enumerate(layers) for v in layer.trained}
-        columns = len(layers) + 1  # the last one is of all layers together
-        self._sums = tf.Variable(tf.zeros((_ROWS, columns)), trainable=False, name="kerasdx_sums")
+        self._sums: tf.Variable | None = None
         # First update of the epoch, distance of sampled updates, update before which every one is sampled.
         self._schedule = tf.Variable(tf.zeros(3, tf.int64), trainable=False, name="kerasdx_schedule")
+        self._find()
 
     def attach(self) -> None:
         """Put the wrapper in front of the optimizer's ``apply``, until `detach`."""
@@ -125,12 +131,15 @@ class Tap:
         dense
             So many of the next updates are sampled one by one.
         """
-        self._sums.assign(tf.zeros_like(self._sums))
-        done = int(self.optimizer.iterations.numpy()) // _accumulated(self.optimizer)
+        if self._sums is not None:
+            self._sums.assign(tf.zeros_like(self._sums))
+        done = int(self.optimizer.iterations.numpy())  # updates, not steps
         self._schedule.assign([done, every, done + dense])
 
     def read(self) -> Sample:
         """Return what was sampled since `schedule` was called."""
+        if self._sums is None:
+            return Sample({}, math.nan, 0)
         sums = self._sums.numpy().astype(np.float64)
         seen = sums[_SEEN]
         with np.errstate(all="ignore"):
@@ -141,13 +150,28 @@ class Tap:
         steps = int(seen[-1])
         reached = sorted(self._reached) if steps else []
         return Sample(
-            layers={self.layers[i].name: LayerSample(*rows[:, i].tolist()) for i in reached},
+            layers={self._layers[i].name: LayerSample(*rows[:, i].tolist()) for i in reached},
             overall=float(mean[-1]) if steps else math.nan,
             steps=steps,
         )
 
+    def _find(self) -> None:
+        """Find the layers, and make room for their sums, as soon as there are any."""
+        if not self._layers:
+            self._layers = tuple(self._find_layers())
+            self._place = {_key(v): i for i, layer in enumerate(self._layers) for v in layer.trained}
+        if self._layers and self._sums is None:
+            with tf.init_scope():  # variables are made outside of the step that may be under way
+                # A column for each layer, and one for all of them together.
+                self._sums = tf.Variable(tf.zeros((_ROWS, len(self._layers) + 1)), trainable=False, name="kerasdx_sums")
+
     def _apply(self, original: Callable[..., Any], grads: list[Any], variables: Any) -> Any:
         """Apply gradients as the optimizer does, with a look at the weights before and after."""
+        if self.error is None and self._sums is None:
+            try:
+                _in_one_place(lambda _: self._find(), ())
+            except Exception as error:
+                self.error = error
         given = list(self.optimizer._trainable_variables if variables is None else variables)
         watched = [(g, v) for g, v in zip(grads, given, strict=False) if g is not None and _key(v) in self._place]
         if self.error is not None or not watched:
@@ -165,7 +189,7 @@ class Tap:
             return original(grads, variables)
         result = original(grads, variables)
         try:
-            _in_one_place(lambda values: self._after(*values, trained), (gradients, *before))
+            _in_one_place(lambda seen: self._after(*seen, variables=trained), (gradients, *before))
         except Exception as error:
             self.error = error
         return result
@@ -196,7 +220,7 @@ class Tap:
 
         return sampled, tf.cond(sampled, copy, lambda: tf.zeros(length))
 
-    def _after(self, gradients: list[Any], sampled: Any, copy: Any, variables: list[Any]) -> None:
+    def _after(self, gradients: list[Any], sampled: Any, copy: Any, *, variables: list[Any]) -> None:
         """Add the norms of a sampled step to the accumulator."""
         values = [_value(v) for v in variables]
         places = [self._place[_key(v)] for v in variables]
@@ -207,7 +231,8 @@ class Tap:
             now = _flat(values)
             of_gradients = tf.stack([_norm(g) for g in gradients])
             rest = [tf.stack([_norm(t) for t in tf.split(flat, sizes)]) for flat in (now, now - copy)]
-            self._sums.assign(_added(self._sums, _by_layer(tf.stack([of_gradients, *rest]), places, len(self.layers))))
+            assert self._sums is not None
+            self._sums.assign(_added(self._sums, _by_layer(tf.stack([of_gradients, *rest]), places, len(self._layers))))
             return tf.constant(True)
 
         tf.cond(sampled, look, lambda: tf.constant(False))

@@ -4,7 +4,7 @@
 
 A penalty on the activations of layer 3, meant to make them sparse, is a thousand times too strong. It pushes every
 unit that answers to anything down. A ReLU that answers to nothing has no gradient: neither the loss nor the penalty
-reaches it any more. After a few epochs the whole layer puts out zeros, whatever the image.
+reaches it any more. After a few epochs next to nothing of the layer is left, and the loss stands still.
 
 The cure: here a weaker penalty. Elsewhere a lower learning rate, which is what kills units most often, or leaky ReLU.
 """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
 
 from diagnose import Monitor  # noqa: E402
+from tests.live import replicas  # noqa: E402
 
 pytestmark = pytest.mark.keras
 
@@ -292,7 +292,7 @@ class Draw(layers.Layer):
 
     def call(self, x):
         noise = keras.random.normal(keras.ops.shape(x), seed=self.seed)
-        return x + noise + tf.random.normal(tf.shape(x)) + np.random.normal()  # noqa: NPY002
+        return x + noise + tf.random.normal(tf.shape(x)) + np.random.normal()
 
 
 def autoencoder(**settings: Any) -> tuple[Any, dict[str, Any]]:
@@ -338,7 +338,7 @@ class Drawn(keras.utils.PyDataset):
         return 5
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        some = np.random.permutation(N)[:8]  # noqa: NPY002
+        some = np.random.permutation(N)[:8]
         return samples()[some], labels()[some]
 
 
@@ -384,13 +384,8 @@ def constrained_weights():
     return compiled(keras.Sequential([*model, layers.Dense(CLASSES)])), arrays()
 
 
-@functools.cache  # a second one in a process takes keys for its collective operations that the first one took
-def two_devices() -> Any:
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-
-
 def replicated(optimizer: Callable[[], Any], model: Callable[[], Any] = mlp) -> Any:
-    with two_devices().scope():
+    with replicas.two_replicas().scope():
         return compiled(model(), optimizer())
 
 
@@ -445,7 +440,7 @@ def trained(case: Case, callbacks: list[Any]) -> tuple[list[np.ndarray], dict[st
     history = model.fit(**settings, epochs=2, verbose=0, callbacks=callbacks).history
     optimizers = [value for value in vars(model).values() if isinstance(value, keras.optimizers.Optimizer)]
     variables = [*model.variables, *(variable for optimizer in optimizers for variable in optimizer.variables)]
-    following = np.random.random(), tf.random.uniform(()).numpy()  # noqa: NPY002
+    following = np.random.random(), tf.random.uniform(()).numpy()
     return [keras.ops.convert_to_numpy(variable) for variable in variables], history, following
 
 

@@ -11,7 +11,8 @@ times the noise, by `rise` of what the run had gained (its descent from the open
 `relative` of the minimum itself; or the end lies above `start_factor` times the first value. A loss that
 more than doubled for the rest of a run (`lasting`) needs only `lasting_rise` of the gain. Not counted: a
 rise that begins at a logged increase of the learning rate less than a tenth of the run before the end (a
-warm restart).
+warm restart). Where the last two values both exceed `blown_up` times the first there is no doubt left, and
+a training that still goes on may be ended for it.
 
 Why it matters
 --------------
@@ -78,6 +79,12 @@ class Options:
     start_factor: float = threshold(
         1.5, unit="x", source="chosen on the tuning half of benchmarks/faults", help="end over the first value"
     )
+    blown_up: float = threshold(
+        10.0,
+        unit="x",
+        source="no healthy run of benchmarks/faults comes near",
+        help="the last two values over the first from which there is no doubt",
+    )
 
 
 def check(run: Run, options: Options) -> Iterator[Finding]:
@@ -92,7 +99,7 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     end = float(curve.epochs[-1])
     yield Finding(
         severity=Severity.CRITICAL,
-        confidence=0.9 if len(curve) >= 8 else 0.75,
+        confidence=_confidence(curve, options),
         summary=(
             f"{series.name} fell to {curve.best:.4g} at {run.axis} {best_epoch:g}, then climbed and stayed at "
             f"{curve.end:.4g}."
@@ -117,6 +124,12 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
             optimizer.use_adam(),
         ),
     )
+
+
+def _confidence(curve: Curve, options: Options) -> float:
+    if curve.start > 0 and float(curve.values[-2:].min()) > options.blown_up * curve.start:
+        return 0.99
+    return 0.9 if len(curve) >= 8 else 0.75
 
 
 def _diverged(curve: Curve, options: Options) -> bool:
