@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -76,9 +77,9 @@ def rows(run: Run) -> Iterator[tuple[float, dict[str, float]]]:
     yield from sorted(cells.items())
 
 
-def replay(label: dict[str, str], *, know_plan: bool = True) -> Replayed:
+def replay(label: dict[str, str], *, know_plan: bool = True, folder: Path = HERE) -> Replayed:
     """Follow one labelled run from its first epoch to its last."""
-    (run,) = read(HERE / "runs" / f"{label['run']}.csv")
+    (run,) = read(folder / "runs" / f"{label['run']}.csv")
     result = Replayed(
         name=label["run"],
         half=label["half"],
@@ -101,16 +102,16 @@ def replay(label: dict[str, str], *, know_plan: bool = True) -> Replayed:
     return result
 
 
-def labels(half: str) -> list[dict[str, str]]:
+def labels(half: str, folder: Path = HERE) -> list[dict[str, str]]:
     """Return the labels of the runs of a half (``tune``, ``test`` or ``all``)."""
-    with (HERE / "labels.csv").open(newline="") as file:
+    with (folder / "labels.csv").open(newline="") as file:
         return [row for row in csv.DictReader(file) if half in ("all", row["half"])]
 
 
-def replayed(half: str, *, know_plan: bool = True) -> list[Replayed]:
+def replayed(half: str, *, know_plan: bool = True, folder: Path = HERE) -> list[Replayed]:
     """Replay the runs of a half."""
     with ProcessPoolExecutor() as pool:
-        return list(pool.map(partial(replay, know_plan=know_plan), labels(half), chunksize=8))
+        return list(pool.map(partial(replay, know_plan=know_plan, folder=folder), labels(half, folder), chunksize=8))
 
 
 def overall(runs: Sequence[Replayed]) -> list[list[str]]:
@@ -194,8 +195,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--half", choices=("test", "tune", "all"), default="all")
     parser.add_argument("--no-plan", action="store_true", help="as if nobody knew how many epochs are planned")
     parser.add_argument("--misses", action="store_true", help="list the false lines on healthy runs")
+    parser.add_argument(
+        "--folder", type=Path, default=HERE, help="labels and runs, for example benchmarks/faults/layers"
+    )
     arguments = parser.parse_args(argv)
-    runs = replayed(arguments.half, know_plan=not arguments.no_plan)
+    runs = replayed(arguments.half, know_plan=not arguments.no_plan, folder=arguments.folder)
     for half in ("tune", "test"):
         some = [r for r in runs if r.half == half]
         if some:

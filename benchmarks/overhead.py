@@ -1,6 +1,6 @@
 """What Monitor costs: epochs with it beside epochs of plain `fit`, in one process, in turns.
 
-    python -m benchmarks.overhead [--model cnn|mobilenet|mlp] [--rounds N] [--json]
+    python -m benchmarks.overhead [--model cnn|mobilenet|mlp] [--rounds N] [--brief] [--json]
 
 Each contestant trains a model of its own, of the same seed and on the same samples, in one `fit` that lasts for the
 whole benchmark and pauses between epochs; a round is one epoch of each, in shuffled order. So whatever else the machine
@@ -144,7 +144,7 @@ def digits(count: int) -> Samples:
 
 WORKS = {
     "cnn": Work("small CNN, 32 x 32 x 3", small_cnn, images(32), steps=150, rounds=15, bar=0.05),
-    "mobilenet": Work("MobileNetV2, 96 x 96 x 3, all layers trained", mobilenet, images(96), 40, rounds=9, bar=0.02),
+    "mobilenet": Work("MobileNetV2, 96 x 96 x 3, all layers trained", mobilenet, images(96), 40, rounds=7, bar=0.02),
     "mlp": Work("MLP on digits, the smallest there is", mlp, digits, steps=50, rounds=30, bar=None),
 }
 
@@ -284,14 +284,18 @@ class Contestant:
         return taken
 
 
-def measure(work: Work, rounds: int, say: Callable[[str], None]) -> dict[str, Result]:
-    """Return what each contestant took."""
+def measure(
+    work: Work, rounds: int, say: Callable[[str], None], names: Sequence[str] | None = None
+) -> dict[str, Result]:
+    """Return what each contestant took, or each of these."""
     samples = work.samples(BATCH * work.steps)
     order = np.random.default_rng(SEED)
     # What Monitor says of these trainings is not what is asked here.
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
         trainings, results = {}, {}
         for name, callbacks in contestants(Path(folder), *samples).items():
+            if names is not None and name not in names:
+                continue
             keras.utils.set_random_seed(SEED)
             model = work.model()
             model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -399,6 +403,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--model", choices=tuple(WORKS), action="append", help="one of them; repeatable")
     parser.add_argument("--rounds", type=int, help="counted epochs of each contestant")
+    parser.add_argument("--brief", action="store_true", help="leave out all but plain fit and Monitor")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON, with every epoch")
     arguments = parser.parse_args(argv)
     if arguments.rounds is not None and arguments.rounds < 1:
@@ -411,7 +416,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     measured = {}
     for name in arguments.model or WORKS:
         work = WORKS[name]
-        measured[name] = measure(work, arguments.rounds or work.rounds, say)
+        brief = (PLAIN, AGAIN, MONITOR) if arguments.brief else None
+        measured[name] = measure(work, arguments.rounds or work.rounds, say, brief)
         say("")
         if not arguments.json:
             print(table(work, measured[name]), end="\n\n", flush=True)

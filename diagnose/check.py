@@ -53,7 +53,7 @@ class Needs:
         """Return what is missing and how to log it, or an empty string where nothing is."""
         absent = [s for s in self.statistics if s not in run.layers]
         if absent:
-            how = 'train with the callback Monitor("run.csv"), which logs it (or log a column STATISTIC/LAYER of each layer)'
+            how = 'the callback Monitor("run.csv") logs it (or log a column STATISTIC/LAYER of each layer)'
             return f"no {', '.join(absent)} in the log; {how}"
         if self.any_of:
             longest = 0

@@ -5,6 +5,7 @@ Every function is pure; randomness comes from a fixed seed.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
@@ -96,6 +97,14 @@ def a_run(
             for name, values in statistics.items()
         },
         config={} if rate is None else {"learning_rate": rate},
+    )
+
+
+def with_curve(run: Run, name: str, values: np.ndarray) -> Run:
+    """Return the run with a score beside its loss."""
+    numbers = np.arange(len(values), dtype=float)
+    return dataclasses.replace(
+        run, series=(*run.series, Series(name, name, Split.TRAIN, numbers, values, Direction.HIGHER))
     )
 
 

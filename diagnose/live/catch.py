@@ -149,9 +149,8 @@ class Catch:
         def shift() -> Any:
             taken = tf.minimum(_size(leaves[0]), self.wanted - self._filled)
             for buffer, leaf in zip(self._buffers, leaves, strict=True):
-                begin = tf.concat([[taken], tf.zeros(len(buffer.shape) - 1, tf.int32)], 0)
-                # Not in brackets: XLA would not know how many there are.
-                buffer.assign(tf.slice(tf.concat([buffer, leaf], 0), begin, buffer.shape))
+                # A slice from there on would take XLA ten seconds to compile.
+                buffer.assign(tf.gather(tf.concat([buffer, leaf], 0), taken + tf.range(self.wanted)))
             return self._filled.assign_add(taken)
 
         if all(buffer.shape[1:] == shape for buffer, shape in zip(self._buffers, shapes, strict=True)):

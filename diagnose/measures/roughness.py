@@ -8,6 +8,7 @@ import numpy as np
 
 from diagnose.measures.curve import Curve, median, point_noise, quantile
 from diagnose.measures.memo import once_per_object
+from diagnose.run import FloatArray
 
 #: Swings of a loss that has almost arrived at 0 do not matter: its level counts as this share of its descent at least.
 DESCENT_FLOOR = 0.05
@@ -15,6 +16,8 @@ DESCENT_FLOOR = 0.05
 _ENOUGH = 16
 #: The upper quartile of the magnitude of a normal variable, in standard deviations.
 _NORMAL_UPPER_QUARTILE = 1.15
+#: What goes up is at least this share of all ups and downs of a curve that swings; a steep fall bends, and is smooth.
+_LEAST_RISES = 0.15
 
 
 @once_per_object
@@ -31,10 +34,16 @@ def roughness(curve: Curve) -> float:
     # A level near zero says nothing about a curve that crosses it.
     crosses = float(curve.values.min()) < 0
     level = fallen if crosses else max(median(curve.smooth[half:]), DESCENT_FLOOR * fallen)
-    if level <= 0 or len(values) < 4:
+    if level <= 0 or len(values) < 4 or _share_of_rises(values) < _LEAST_RISES:
         return 0.0
     noise = point_noise(values)
     if len(values) >= _ENOUGH:
         noise = max(noise, quantile(np.abs(np.diff(values, n=2)), 0.75) / (_NORMAL_UPPER_QUARTILE * math.sqrt(6)))
     rough = noise / level
     return rough if math.isfinite(rough) else 0.0
+
+
+def _share_of_rises(values: FloatArray) -> float:
+    steps = np.diff(values)
+    travelled = float(np.abs(steps).sum())
+    return float(steps[steps > 0].sum()) / travelled if travelled > 0 else 0.0

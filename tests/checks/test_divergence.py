@@ -157,3 +157,9 @@ def test_a_healthy_run_is_left_alone():
 def test_without_a_loss_it_cannot_look():
     assert "log the training loss" in not_applicable(CHECK, run(val_loss=valley(2.0)))
     assert too_few(CHECK) in not_applicable(CHECK, run(loss=[1.0, 2.0]))
+
+
+def test_a_loss_ten_times_its_first_value_leaves_no_doubt():
+    """A training that goes on may be ended for it at once."""
+    assert one(CHECK, run(loss=np.array([2.3, 2.1, 40.0, 300.0]))).confidence == 0.99
+    assert one(CHECK, run(loss=np.array([2.3, 2.1, 4.0, 9.0]))).confidence < 0.9

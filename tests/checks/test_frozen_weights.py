@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from diagnose.finding import Severity
-from tests.telemetry import EPOCHS, a_run, falling, flat, found, norms, outcome_of, updates
+from tests.telemetry import EPOCHS, a_run, falling, flat, found, norms, outcome_of, updates, with_curve
 
 CHECK = "frozen-weights"
 
@@ -105,3 +105,23 @@ def test_layers_that_were_never_sampled_are_no_finding():
 
 def test_without_updates_it_does_not_apply():
     assert outcome_of(CHECK, a_run({"grad_norm": norms(3)})).kind == "not_applicable"
+
+
+def test_frozen_layers_that_hold_a_run_back_are_a_warning():
+    statistics_of_run = freeze(statistics(), 1, 2)
+    held_back = with_curve(
+        a_run(statistics_of_run, loss=falling(start=2.3, end=1.6)), "accuracy", np.linspace(0.1, 0.5, EPOCHS)
+    )
+    (finding,) = found(CHECK, held_back)
+    assert finding.severity == Severity.WARNING
+    assert "2 of 5 layers are frozen (dense_1, dense_2)" in finding.summary
+    assert finding.fixes[0].id == "unfreeze"
+
+
+def test_steps_that_are_lost_in_all_layers_but_one_are_found():
+    """Half precision: the biases of the output layer move a little, nothing else does."""
+    values = statistics()
+    values["update_ratio"] *= 1e-5
+    values["update_ratio"][:, -1] = 7e-7
+    (finding,) = found(CHECK, a_run(values, loss=flat()))
+    assert "the learning rate is too low" in finding.summary

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from diagnose.finding import Severity
+from diagnose.run import Run
 from tests.curves import decay, fix_ids, healthy, look, not_applicable, one, run
+from tests.telemetry import a_run, flat, found
 
 CHECK = "nan-loss"
 
@@ -72,3 +74,29 @@ def test_a_metric_may_be_no_number():
 
 def test_without_a_loss_or_a_metric_it_cannot_look():
     assert "log the training loss" in not_applicable(CHECK, run(learning_rate=np.full(9, 0.1)))
+
+
+class TestWeights:
+    """Weights that are NaN behind a loss that is not: ReLU makes zeros of NaN."""
+
+    def weights(self, since: int, layers: int = 3) -> Run:
+        norms = np.full((20, layers), 5.0)
+        norms[since:, 0] = np.nan
+        return a_run({"weight_norm": norms}, loss=flat(20))
+
+    def test_are_found_with_the_layer_and_the_epoch(self):
+        (finding,) = found(CHECK, self.weights(4))
+        assert finding.severity == Severity.CRITICAL
+        assert finding.layers == ("dense_0",)
+        assert finding.epoch == 4
+        assert finding.fixes[0].id == "find-non-finite"
+
+    def test_a_layer_that_was_not_sampled_for_a_while_is_none(self):
+        norms = np.full((20, 3), 5.0)
+        norms[4:9, 0] = np.nan
+        assert not found(CHECK, a_run({"weight_norm": norms}, loss=flat(20)))
+
+    def test_epochs_without_any_sample_are_none(self):
+        norms = np.full((20, 3), 5.0)
+        norms[-3:] = np.nan
+        assert not found(CHECK, a_run({"weight_norm": norms}, loss=flat(20)))

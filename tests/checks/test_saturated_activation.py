@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from diagnose.finding import Severity
-from tests.telemetry import EPOCHS, a_run, falling, flat, found, norms, outcome_of, shares
+from tests.telemetry import EPOCHS, a_run, falling, flat, found, norms, outcome_of, shares, with_curve
 
 CHECK = "saturated-activation"
 
@@ -71,3 +71,16 @@ def test_healthy_layers_are_quiet(depth):
 
 def test_without_activations_it_does_not_apply():
     assert outcome_of(CHECK, a_run({"grad_norm": norms(3)})).kind == "not_applicable"
+
+
+def test_a_loss_that_only_came_down_from_a_blow_up_is_no_excuse():
+    fallen = falling(start=9.0, end=3.6)  # by more than half, to a score that is guessing
+    run = with_curve(a_run(with_output([0.97, 0.1, 0.0]), loss=fallen), "accuracy", np.linspace(0.09, 0.11, EPOCHS))
+    (finding,) = found(CHECK, run)
+    assert finding.severity == Severity.CRITICAL
+
+
+def test_a_score_half_way_to_perfect_is_one():
+    run = with_curve(a_run(with_output([0.97, 0.1, 0.0]), loss=flat()), "accuracy", np.linspace(0.1, 0.9, EPOCHS))
+    (finding,) = found(CHECK, run)
+    assert finding.severity == Severity.INFO

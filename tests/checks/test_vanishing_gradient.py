@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from diagnose.finding import Interval, LayerTable, Severity
-from tests.telemetry import a_run, falling, flat, found, norms, outcome_of, updates
+from tests.telemetry import EPOCHS, a_run, falling, flat, found, norms, outcome_of, updates
 
 CHECK = "vanishing-gradient"
 
@@ -132,3 +132,17 @@ def test_layer_names_are_those_of_the_log():
     layers = {"grad_norm": [f"block{i}/conv" for i in range(6)]}
     (finding,) = found(CHECK, a_run({"grad_norm": norms(6, decades=6.0)}, layers=layers))
     assert finding.layers[0] == "block0/conv"
+
+
+def test_a_network_that_comes_out_of_it_at_last_has_lost_that_time():
+    healed = norms(8, decades=5.0)
+    healed[-4:] = norms(8)[-4:]
+    (finding,) = found(CHECK, a_run({"grad_norm": healed}, loss=flat()))
+    assert f"from the start until epoch {EPOCHS - 5}" in finding.summary
+    assert finding.evidence[0].end == EPOCHS - 5
+
+
+def test_a_slow_start_is_quiet():
+    healed = norms(8)
+    healed[: EPOCHS // 2] = norms(8, decades=5.0)[: EPOCHS // 2]
+    assert not found(CHECK, a_run({"grad_norm": healed}, loss=falling()))

@@ -87,3 +87,8 @@ def test_a_short_curve_is_judged_but_for_its_first_points():
     """Fewer than 16 points have no half to spare; their descent at the start is left out."""
     assert rough(np.r_[50.0, 5.0, np.ones(8)]) < 0.01
     assert rough(np.r_[np.ones(5), 1 + wobble(5, 0.5)]) > 0.1
+
+
+def test_a_steep_fall_is_smooth_however_it_bends():
+    falls = np.array([0.34, 0.15, 0.083, 0.059, 0.029, 0.018, 0.014, 0.0077, 0.0051, 0.0033, 0.0023, 0.0017])
+    assert rough(falls) == 0.0

@@ -61,7 +61,7 @@ LOOK_AT_LABELS = Fix(
     addresses="labels unrelated to inputs",
 )
 
-_HOW_TO_LOG = 'train with the callback Monitor("run.csv"), which logs it (or log a column STATISTIC/LAYER of each layer)'
+_HOW_TO_LOG = 'the callback Monitor("run.csv") logs it (or log a column STATISTIC/LAYER of each layer)'
 UNSEEN = (
     Outcome(
         "dying-relu",

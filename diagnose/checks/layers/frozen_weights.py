@@ -12,8 +12,13 @@ How it is detected
 By the update ratio :math:`\|\Delta w\|/\|w\|` per step. A layer stands still where it is exactly 0 in every
 sampled epoch. Without any sampled gradient the layer is not trainable: frozen by choice. With a gradient
 above zero the update is lost; with a gradient of exactly zero nothing arrives. Where the layers do move, but
-none of them ever by more than 1e-7 per step, the learning rate is too low: a weight would need a million
-steps to change by a tenth. (A schedule that ends at zero is none of this: the largest ratio of the run counts.)
+half of them never by more than 1e-7 per step, and none by more than ten times that, the learning rate is too
+low: a weight would need a million steps to change by a tenth. (A schedule that ends at zero is none of this: the
+largest ratio of the run counts.)
+
+Layers that are frozen by choice are a fault where the run is poor for it: the output layer among them, or a run
+that underfits (a score less than 0.6 of the way from guessing to perfect, and a loss that has lost less than
+half of its opening level).
 
 Why it matters
 --------------
@@ -40,10 +45,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from diagnose.check import Check, Needs, threshold
-from diagnose.checks.layers._evidence import by_layer, layer_table, listed
+from diagnose.checks.layers._evidence import by_layer, layer_table, learned_share, listed
 from diagnose.finding import Finding, LayerTable, Severity
 from diagnose.fix import Fix
 from diagnose.measures.layer_profile import FloatArray, tail_median
+from diagnose.measures.learning import best_skill
 from diagnose.remedies import model, optimizer, transfer
 from diagnose.run import LayerStatistic, Run
 
@@ -61,7 +67,19 @@ class Options:
         1e-7,
         unit="per step",
         source="between SageMaker Debugger (1e-8) and DeepDiagnosis (1e-5)",
-        help="largest update ratio of the run below which no layer counts as trained",
+        help="largest update ratio of the run below which a layer does not count as trained",
+    )
+    held_back_skill: float = threshold(
+        0.6,
+        unit="skill",
+        source="chosen on the tuning half of benchmarks/faults/layers: held back up to 0.55, healthy from 0.84 on",
+        help="score below which frozen layers hold a run back that has lost little of its loss either",
+    )
+    held_back_fall: float = threshold(
+        0.5,
+        unit="share",
+        source="chosen on the tuning half of benchmarks/faults/layers: held back up to 0.34, healthy from 0.75 on",
+        help="share of its opening level that the loss of such a run has lost at most",
     )
 
 
@@ -84,14 +102,15 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     if not moving and still:
         yield _nothing_moves(run, updates, by_choice, still)
         return
-    if moving and float(np.max(largest[moving])) < options.least_update:
+    slow = moving and float(np.median(largest[moving])) < options.least_update
+    if slow and float(np.max(largest[moving])) < 10 * options.least_update:
         yield _too_slow(run, updates, largest, moving, options)
         return
     stuck = [i for i in still if i not in by_choice]
     if stuck:
         yield _stuck(run, updates, stuck, gradients)
     if by_choice:
-        yield _chosen(run, updates, by_choice, moving)
+        yield _chosen(run, updates, by_choice, moving, options)
 
 
 def _table(updates: LayerStatistic, label: str, threshold: float | None = None) -> LayerTable:
@@ -127,7 +146,7 @@ def _too_slow(run: Run, updates: LayerStatistic, largest: FloatArray, moving: li
     return Finding(
         severity=Severity.WARNING,
         confidence=0.95,
-        summary=(f"No layer ever moves by more than {most:.1e} of its weights per step: the learning rate is too low."),
+        summary=f"No layer ever moves by more than {most:.1e} of its weights per step: the learning rate is too low.",
         epoch=float(updates.epochs[0]),
         layers=_names(updates, moving),
         evidence=(_table(updates, "length of a step relative to the weights", options.least_update),),
@@ -166,17 +185,22 @@ def _stuck(run: Run, updates: LayerStatistic, stuck: list[int], gradients: dict[
     )
 
 
-def _chosen(run: Run, updates: LayerStatistic, by_choice: list[int], moving: list[int]) -> Finding:
+def _chosen(run: Run, updates: LayerStatistic, by_choice: list[int], moving: list[int], options: Options) -> Finding:
     names = _names(updates, by_choice)
-    output_frozen = by_choice[-1] > max(moving)
-    if output_frozen:
+    frozen = f"{len(names)} of {len(names) + len(moving)} layers are frozen"
+    severity, confidence = Severity.WARNING, 0.8
+    if by_choice[-1] > max(moving):
         summary = f"The output layer {names[-1]} is frozen while layers before it are trained."
         names = names[-1:]
+    elif _is_held_back(run, options):
+        summary = f"{frozen} ({listed(names)}), and the others cannot make up for it: the run underfits."
+        confidence = 0.75
     else:
-        summary = f"{len(names)} of {len(names) + len(moving)} layers are frozen, as in transfer learning."
+        summary = f"{frozen}, as in transfer learning."
+        severity, confidence = Severity.INFO, 0.95
     return Finding(
-        severity=Severity.WARNING if output_frozen else Severity.INFO,
-        confidence=0.8 if output_frozen else 0.95,
+        severity=severity,
+        confidence=confidence,
         summary=summary,
         epoch=float(updates.epochs[0]),
         layers=names,
@@ -185,6 +209,12 @@ def _chosen(run: Run, updates: LayerStatistic, by_choice: list[int], moving: lis
             transfer.unfreeze(addresses="layers that are not trainable"),
             transfer.fine_tune_lower(run, addresses="fine-tuning once they are unfrozen"),
         )
-        if output_frozen
+        if severity == Severity.WARNING
         else (),
     )
+
+
+def _is_held_back(run: Run, options: Options) -> bool:
+    skill, lost = best_skill(run), learned_share(run)
+    poor = skill is None or skill < options.held_back_skill
+    return poor and lost is not None and lost < options.held_back_fall

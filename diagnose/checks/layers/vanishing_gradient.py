@@ -10,7 +10,8 @@ How it is detected
 In every epoch, through :math:`\log_{10}\|\nabla_l\|` over the layers *l*, the resistant line: its slope is
 that between the medians of the first and of the last third of the layers. The fall over the whole depth must
 be at least 3 decades, and the *largest* gradient of the first third must lie 1.5 decades below the median of
-the last third. Both from some epoch on to the end of the run.
+the last third. Both from some epoch on to the end of the run, or for `most_of_it`: a network that comes out of it
+at last has lost that time.
 
 Only ratios count, so a converged run, whose gradients are all tiny together, is no vanishing gradient. Layers
 whose gradient is exactly zero are left out (see dying-relu), unless those next to them have faded away.
@@ -43,7 +44,16 @@ import numpy as np
 from diagnose.check import Check, Needs, threshold
 from diagnose.checks.layers._evidence import by_layer, factor, layer_table, learned_share, listed, when
 from diagnose.finding import Finding, Interval, Severity
-from diagnose.measures.layer_profile import depth_drop, lasts, logarithms, onset, tail_length, tail_median
+from diagnose.measures.layer_profile import (
+    LEAST_TAIL,
+    depth_drop,
+    lasts,
+    logarithms,
+    nanmedian,
+    onset,
+    tail_length,
+    tail_median,
+)
 from diagnose.remedies import model
 from diagnose.run import FloatArray, Run
 
@@ -72,6 +82,12 @@ class Options:
         source="half of it: keeps single odd layers out",
         help="how far the whole first third of the layers must lie below the last third",
     )
+    most_of_it: float = threshold(
+        0.7,
+        unit="share",
+        source="own trials: networks that get over a slow start do so sooner",
+        help="share of the epochs for which the fault must have lasted where it has healed at the end",
+    )
     harmless_fall: float = threshold(
         0.5,
         unit="share",
@@ -85,13 +101,21 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     gradients = run.layers["grad_norm"]
     logs = logarithms(gradients.values)
     total, apart = depth_drop(logs)
-    start = onset((total >= options.decades) & (apart >= options.apart))
-    if start is None or not lasts(start, len(total)):
-        return
-    drop = float(np.median(total[-tail_length(len(total)) :]))
-    profile = tail_median(logs)
-    faded = _faded(profile, gradients.values, options.apart)
+    fades = (total >= options.decades) & (apart >= options.apart)
+    start = onset(fades)
+    last = len(total) - 1
+    judged = slice(-tail_length(len(total)), None)
+    if not lasts(start, len(total)):
+        if fades.sum() < LEAST_TAIL or fades.mean() < options.most_of_it:
+            return
+        start, last = (int(i) for i in np.flatnonzero(fades)[[0, -1]])
+        judged = slice(start, last + 1)
+    assert start is not None
+    drop = float(np.median(total[judged]))
+    profile = nanmedian(logs[judged], axis=0)
+    faded = _faded(profile, gradients.values[judged], options.apart)
     epoch = float(gradients.epochs[start])
+    until = "" if last == len(total) - 1 else f" until {run.axis} {gradients.epochs[last]:g}"
     learned = learned_share(run)
     made_up_for = learned is not None and learned >= options.harmless_fall and _moves(run, faded)
     severity = Severity.WARNING
@@ -105,7 +129,7 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
         confidence=min(0.99, 0.75 + 0.08 * (drop - options.decades) + 0.1 * (severity == Severity.CRITICAL)),
         summary=(
             f"The gradient shrinks {factor(drop)}-fold from the last layers to the first, "
-            f"{when(run, epoch, float(gradients.epochs[0]))}: next to nothing reaches {listed(names)}"
+            f"{when(run, epoch, float(gradients.epochs[0]))}{until}: next to nothing reaches {listed(names)}"
             + ("; the optimizer makes up for it and the loss falls." if made_up_for else ".")
         ),
         epoch=epoch,
@@ -118,12 +142,12 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
                 unit="decades",
                 series="grad_norm",
                 start=epoch,
-                end=float(gradients.epochs[-1]),
+                end=float(gradients.epochs[last]),
             ),
             layer_table(
                 gradients,
-                tail_median(gradients.values),
-                "gradient norm, median of the last epochs",
+                nanmedian(gradients.values[judged], axis=0),
+                "gradient norm, median of the epochs" if until else "gradient norm, median of the last epochs",
                 worst=min,
             ),
         ),
