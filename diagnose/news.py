@@ -9,6 +9,7 @@ finding is told only once it has settled: it must have lasted for the share of t
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from diagnose import console
@@ -155,7 +156,14 @@ def _improves(series: Series, since: float) -> bool:
     return float(curve.smooth[late].min()) < before - max(IMPROVED * curve.sigma, NOTICEABLE * abs(before))
 
 
-def line(finding: Finding, run: Run, *, prefix: str = "kerasdx", width: int | None = None) -> str:
+def line(
+    finding: Finding,
+    run: Run,
+    *,
+    prefix: str = "kerasdx",
+    width: int | None = None,
+    told: Collection[str] | None = None,
+) -> str:
     """Return a finding as one line for a terminal or a pipe.
 
     Parameters
@@ -166,6 +174,8 @@ def line(finding: Finding, run: Run, *, prefix: str = "kerasdx", width: int | No
         Who says so, or of what.
     width
         Where the line would be longer it goes without what follows the summary, and then is cut.
+    told
+        The checks that were told of before; a cause that was not is not named. None: any.
 
     Notes
     -----
@@ -174,8 +184,9 @@ def line(finding: Finding, run: Run, *, prefix: str = "kerasdx", width: int | No
     epoch = max((float(s.epochs[-1]) for s in run.series if len(s)), default=0.0)
     text = console.one_line(f"{prefix}: {run.axis} {epoch:g}: {finding.severity}: {finding.check}: {finding.summary}")
     after = ""
-    if finding.caused_by:
-        after = f"because of {finding.caused_by[0]}"
+    causes = [cause for cause in finding.caused_by if told is None or cause in told]
+    if causes:
+        after = f"because of {causes[0]}"
     elif finding.fixes:
         after = f"fix: {finding.fixes[0].title}"
     if after:

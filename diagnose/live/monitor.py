@@ -141,6 +141,7 @@ class Monitor(keras.callbacks.Callback):
         self._last_batch: int | None = None
         self._epochs = 0
         self._told: dict[str, int] = {}
+        self._has_said = False
         self._unwritten: deque[Mapping[str, Any]] = deque(maxlen=_KEPT_ROWS)
         self._is_full = False
         self.stopped: dict[str, Any] | None = None
@@ -160,6 +161,7 @@ class Monitor(keras.callbacks.Callback):
         self._close()
         self._broken.clear()
         self._told.clear()
+        self._has_said = False
         self.stopped, self._is_over, self._last_batch, self._epochs = None, False, None, 0
         self._news.planned = self._parameter("epochs")
         self._attempt("facts about the training", self._note_set_up)
@@ -314,6 +316,7 @@ class Monitor(keras.callbacks.Callback):
 
     def _tell(self, finding: Finding, run: Run) -> None:
         """Do with a finding what `on_finding` says."""
+        told = frozenset(self._told)
         self._told[finding.check] = finding.severity.rank
         if finding.severity.rank < self._least_rank:
             return
@@ -321,7 +324,8 @@ class Monitor(keras.callbacks.Callback):
         if callable(self._on_finding) and _OWN_FUNCTION not in self._broken:
             answer = self._attempt(_OWN_FUNCTION, functools.partial(self._on_finding, finding))
         if not callable(self._on_finding) or _OWN_FUNCTION in self._broken:
-            self._lines.append(line(finding, run))
+            self._lines.append(line(finding, run, told=told))
+            self._has_said = True
         if answer == "stop" or (self._on_finding == "stop" and self._severity is not None):
             self._stop(finding.check, finding.summary)
 

@@ -47,8 +47,11 @@ from diagnose.run import Run, Series, Split
 
 CHECK = Check(
     needs=Needs(any_of=(("loss",), ("val_loss",), ("metric",), ("val_metric",))),
-    explains=("metric-stuck", "not-learning", "plateau", "underfitting", "dying-relu", "vanishing-gradient"),
-)
+    explains=(
+        "metric-stuck", "not-learning", "plateau", "underfitting", "generalization-gap", "learning-rate-too-low",
+        "dying-relu", "vanishing-gradient",
+    ),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

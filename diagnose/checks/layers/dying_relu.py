@@ -13,7 +13,8 @@ above its lowest earlier level, and still rising (Kendall's rank correlation wit
 layer that is dead as a whole lets nothing pass, in either direction: that is critical.
 
 A dead fraction of 10 to 40 % is healthy: ReLU networks are sparse, and units that answer to rare samples
-look dead on a small probe. Layers that are frozen (no gradient, no update) are not reported: nothing can be
+look dead on a small probe. Layers behind one that is dead as a whole are not reported: they get nothing but zeros.
+Layers that are frozen (no gradient, no update) are not reported: nothing can be
 mended there by training.
 
 Why it matters
@@ -107,6 +108,7 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     if not began:
         return
     level = tail_median(dead.values)
+    began = _without_followers(began, [i for i in began if level[i] >= _WHOLE])
     worst = max(began, key=lambda i: level[i])
     names = tuple(dead.layers[i] for i in began)
     whole = [dead.layers[i] for i in began if level[i] >= _WHOLE]
@@ -145,7 +147,10 @@ def _began(share: FloatArray, options: Options) -> int | None:
     """Return the index from which a layer is dead, or since when it is dying; None where it is well."""
     sampled = np.flatnonzero(np.isfinite(share))
     share = share[sampled]
-    start = onset(share >= options.dead)
+    is_dead = share >= options.dead
+    if len(share):  # a unit that answers in the last epoch alone makes no layer well
+        is_dead[-1] |= float(np.median(share[-tail_length(len(share)) :])) >= options.dead
+    start = onset(is_dead)
     if start is not None and lasts(start, len(share)):
         return int(sampled[start])
     if len(share) < 5:
@@ -158,6 +163,14 @@ def _began(share: FloatArray, options: Options) -> int | None:
         return None
     start = onset(share >= low + options.growth / 2)
     return None if start is None else int(sampled[start])
+
+
+def _without_followers(began: dict[int, int], whole: list[int]) -> dict[int, int]:
+    """Leave out layers behind one that is dead as a whole and that died no sooner: they get nothing but zeros."""
+    if not whole:
+        return began
+    first = min(whole)
+    return {i: start for i, start in began.items() if i <= first or start < began[first]}
 
 
 def _long_steps(run: Run, options: Options) -> bool:

@@ -108,7 +108,7 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
         severity = Severity.CRITICAL
     yield Finding(
         severity=severity,
-        confidence=min(0.98, 0.7 + 0.5 * max(0.0, float(level[worst]) - options.saturated)),
+        confidence=_confidence(run, float(level[worst]) - options.saturated),
         summary=(
             f"{'Up to ' if len(names) > 1 else ''}{100 * (level[worst]):.0f} % of the outputs of {listed(names)} are "
             f"pinned to their bounds {start_words}"
@@ -141,6 +141,13 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
             model.use_relu(addresses="an activation with two bounds"),
         ),
     )
+
+
+def _confidence(run: Run, excess: float) -> float:
+    """A run that has begun to learn may yet learn with units that answer yes or no."""
+    lost = learned_share(run)
+    begun = lost is not None and lost >= 0.1
+    return min(0.98, 0.7 + 0.5 * max(0.0, excess)) * (0.8 if begun else 1.0)
 
 
 def _learned(run: Run, options: Options) -> bool:

@@ -45,7 +45,7 @@ CHECK = Check(
     needs=Needs(statistics=("duplicate_fraction",), min_epochs=2),
     explains=(
         "not-learning", "underfitting", "plateau", "slow-convergence", "metric-stuck", "frozen-weights",
-        "vanishing-gradient", "saturated-activation", "dying-relu",
+        "vanishing-gradient", "saturated-activation", "dying-relu", "learning-rate-too-low",
     ),
 )  # fmt: skip
 
