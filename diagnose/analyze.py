@@ -136,7 +136,17 @@ def _link(findings: Iterable[Finding], checks: Sequence[LoadedCheck]) -> list[Fi
         # it stays named, behind the start.
         causes = sorted(causes, key=lambda c: (any(c in explains.get(other, ()) for other in causes), c))
         linked.append(dataclasses.replace(finding, caused_by=tuple(causes)))
-    linked.sort(key=lambda f: (bool(f.caused_by) and f.severity != Severity.INFO, -f.severity.rank, -f.confidence))
+    # What was seen inside the layers goes before what the curves let one guess: a rate that seems too high is often one
+    # that dead or saturated layers, or gradients that blow up, make look so.
+    seen_inside = {c.id for c in checks if c.family == "layers"}
+    linked.sort(
+        key=lambda f: (
+            bool(f.caused_by) and f.severity != Severity.INFO,
+            f.check not in seen_inside,
+            -f.severity.rank,
+            -f.confidence,
+        )
+    )
     return sorted(linked, key=lambda f: f.severity == Severity.INFO)
 
 

@@ -216,6 +216,8 @@ class Monitor(keras.callbacks.Callback):
         self._is_over = True
         self._attempt("the checks", self._conclude)
         self._attempt("facts about the training", self._note_end)
+        if self._unwritten and self._log is not None:
+            self._attempt("the log", self._write_rest)
         self._close()
         self._speak()
 
@@ -273,9 +275,12 @@ class Monitor(keras.callbacks.Callback):
         return row
 
     def _write(self, row: Mapping[str, Any]) -> None:
-        """Append what is not in the log yet: this epoch, and those for which there was no room."""
-        assert self._log is not None
         self._unwritten.append({**row, STOPPED: self.stopped["check"] if self.stopped else None})
+        self._write_rest()
+
+    def _write_rest(self) -> None:
+        """Append what is not in the log yet: the last epoch, and those for which there was no room."""
+        assert self._log is not None
         while self._unwritten:
             try:
                 self._log.write(self._unwritten[0])

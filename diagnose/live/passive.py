@@ -4,14 +4,13 @@ The generators of Python and NumPy belong to the whole process: threads that loa
 time, and would draw the same twice if they were put back. They are put back only where code of the user's may have
 drawn from them in the pass itself.
 
-What it cannot put back: attributes that a layer changes in Python, and the stream of a TensorFlow operation with a
-seed of its own (``tf.random.normal(..., seed=1)``) that training draws from eagerly as well.
+What it cannot put back: attributes that a layer changes in Python.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -21,6 +20,9 @@ import tensorflow as tf
 from tensorflow.python.eager import context
 
 from diagnose.live.activations import is_user_written
+
+#: Of the random numbers that are drawn in the pass: any number that nobody would take.
+_SEED = 0x6B647870617373
 
 
 @contextmanager
@@ -54,16 +56,17 @@ def untouched(model: keras.Model, *, generators: bool) -> Iterator[None]:
 @contextmanager
 def _generators_put_back() -> Iterator[None]:
     python, numpy = random.getstate(), np.random.get_state()
-    # Where the seeds of eager operations are drawn from; there is no public way to it. None without a global seed.
-    generator = getattr(context.context(), "_rng", None)
-    eager = None if generator is None else generator.getstate()
+    eager = context.context()
+    # The seeds of eager operations are drawn from this; there is no public way to it. TensorFlow keeps the stream of
+    # each pair of seeds, and would go on in it were it drawn again: so the pass has a seed that training has not.
+    seed, generator = eager._seed, getattr(eager, "_rng", None)  # no generator without a seed
+    eager._seed, eager._rng = _SEED, random.Random(_SEED)
     try:
         yield
     finally:
         random.setstate(python)
         np.random.set_state(numpy)
-        if generator is not None:
-            generator.setstate(eager)
+        eager._seed, eager._rng = seed, generator
 
 
 def _plain_variables(layer: keras.Layer) -> list[tf.Variable]:
@@ -74,7 +77,9 @@ def _plain_variables(layer: keras.Layer) -> list[tf.Variable]:
 
 
 def _flat(value: Any) -> list[Any]:
-    return keras.tree.flatten(value) if isinstance(value, list | tuple | dict) else [value]
+    """Return what is in an attribute; not with ``keras.tree``, which sorts keys, and not all can be sorted."""
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else None
+    return [value] if parts is None else [leaf for part in parts for leaf in _flat(part)]
 
 
 def _held_by(value: Any) -> list[tf.Variable]:

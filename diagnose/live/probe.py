@@ -272,7 +272,7 @@ def _must_not_be_called(layer: keras.Layer) -> bool:
     ``call`` that is a ``tf.function`` would keep what it is traced to here, for the rest of the training.
     """
     call = type(layer).call
-    return hasattr(call, "get_concrete_function") or (call is keras.Layer.call and isinstance(layer, keras.Model))
+    return hasattr(call, "get_concrete_function") or call is keras.Model.call
 
 
 def _takes_training(model: keras.Model) -> bool:
