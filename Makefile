@@ -65,6 +65,8 @@ bench: $(VENV)/.test  ## Print every measured bar
 	@$(BIN)/python -m benchmarks.startup
 	@$(BIN)/python -m benchmarks.bulk
 	@$(BIN)/python -m benchmarks.faults.evaluate
+	@$(BIN)/python -m benchmarks.faults.layers.evaluate
+	@$(BIN)/python -m benchmarks.live --half test
 	@$(BIN)/python -m benchmarks.overhead
 
 fuzz: $(VENV)/.test  ## Fuzz the readers for a minute, guided by coverage

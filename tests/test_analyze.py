@@ -142,7 +142,7 @@ def test_every_outcome():
         (Needs(any_of=(("loss",),), min_epochs=10), {"loss": decay(9)}, "needs 10 epochs, the log has 9"),
         (Needs(any_of=(("loss", "mae"),), min_epochs=5), {"loss": decay(9), "mae": decay(3)}, "the log has 3"),
         (Needs(any_of=(("mae",),)), {"loss": decay(9)}, "no mae in the log; log mae"),
-        (Needs(statistics=("grad_norm",)), {"loss": decay(9)}, "no grad_norm in the log; log a column STATISTIC"),
+        (Needs(statistics=("grad_norm",)), {"loss": decay(9)}, "no grad_norm in the log; the callback Monitor"),
     ],
 )
 def test_what_is_missing_is_told_with_how_to_log_it(needs, curves, reason):

@@ -107,7 +107,7 @@ def test_what_could_not_be_looked_at_is_gathered_with_how_to_log_it() -> None:
     text = " ".join(plain(samples.single(samples.overfit_run())).split())
 
     assert "3 could not look" in text
-    assert "no dead_fraction, no grad_norm in the log; log a column STATISTIC/LAYER" in text
+    assert 'no dead_fraction, no grad_norm in the log; the callback Monitor("run.csv") logs it' in text
 
 
 def test_a_check_that_failed_is_named() -> None:
