@@ -141,7 +141,6 @@ class Monitor(keras.callbacks.Callback):
         self._last_batch: int | None = None
         self._epochs = 0
         self._told: dict[str, int] = {}
-        self._has_said = False
         self._unwritten: deque[Mapping[str, Any]] = deque(maxlen=_KEPT_ROWS)
         self._is_full = False
         self.stopped: dict[str, Any] | None = None
@@ -161,7 +160,6 @@ class Monitor(keras.callbacks.Callback):
         self._close()
         self._broken.clear()
         self._told.clear()
-        self._has_said = False
         self.stopped, self._is_over, self._last_batch, self._epochs = None, False, None, 0
         self._news.planned = self._parameter("epochs")
         self._attempt("facts about the training", self._note_set_up)
@@ -205,6 +203,9 @@ class Monitor(keras.callbacks.Callback):
         if self._epochs == 1:
             self._attempt("facts about the training", self._note_data)
         self._attempt("the checks", functools.partial(self._judge, row))
+        if self.stopped is not None and "epoch" not in self.stopped:
+            self.stopped["epoch"] = epoch
+            self._say(f"the training is stopped because of {self.stopped['check']}: {self.stopped['reason']}")
         if self._log is not None:
             self._attempt("the log", functools.partial(self._write, row))
         if self._mirror is not None:
@@ -306,9 +307,6 @@ class Monitor(keras.callbacks.Callback):
             lost = self._news.lost(report)
             if lost is not None:
                 self._stop(lost.check, lost.summary)
-        if self.stopped is not None:
-            self.stopped["epoch"] = row["epoch"]
-            self._say(f"the training is stopped because of {self.stopped['check']}: {self.stopped['reason']}")
 
     def _conclude(self) -> None:
         """Say what only the whole training shows, and where the report is."""
@@ -330,7 +328,6 @@ class Monitor(keras.callbacks.Callback):
             answer = self._attempt(_OWN_FUNCTION, functools.partial(self._on_finding, finding))
         if not callable(self._on_finding) or _OWN_FUNCTION in self._broken:
             self._lines.append(line(finding, run, told=told))
-            self._has_said = True
         if answer == "stop" or (self._on_finding == "stop" and self._severity is not None):
             self._stop(finding.check, finding.summary)
 
