@@ -24,7 +24,7 @@ from diagnose.live.anatomy import WatchedLayer
 from diagnose.live.passive import untouched
 
 # Tracing takes as long as six (MobileNetV2) to nine (a small MLP) eager passes more than a traced one.
-_EAGER_PASSES = 6
+_EAGER_PASSES = 2
 
 # What TensorFlow calls the operations of activations that are hidden in a `call`.
 _HIDDEN: Mapping[str, Activation] = {"Relu": Rectifier(), "Relu6": Rectifier(), "Sigmoid": SIGMOID, "Tanh": TANH}

@@ -18,7 +18,7 @@ from diagnose.live.telemetry import Columns, columns_of, columns_of_steps
 #: Samples in the probe batch: a unit that answers to one sample in twenty is missed once in twenty-five times.
 PROBE_SAMPLES = 64
 #: Steps that are sampled in an epoch, spread evenly.
-SAMPLED_STEPS = 16
+SAMPLED_STEPS = 8
 #: How far apart they lie in an epoch of unknown length.
 _UNKNOWN_DISTANCE = 10
 #: So many steps at the beginning of a training are sampled one by one: an explosion often takes no more.
