@@ -40,6 +40,25 @@ class Selection:
     ignore: frozenset[str] = frozenset()
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
+    @classmethod
+    def of(
+        cls,
+        select: Iterable[str],
+        ignore: Iterable[str],
+        options: Mapping[str, Mapping[str, Any]] | None,
+    ) -> Selection:
+        """Return a valid selection of what a caller named; a lone string is one name, not its letters.
+
+        Raises
+        ------
+        ValueError
+            A check, a family or an option is not known.
+        """
+        chosen, left_out = (frozenset([names] if isinstance(names, str) else names) for names in (select, ignore))
+        selection = cls(chosen, left_out, dict(options or {}))
+        selection.validate(load_checks())
+        return selection
+
     def takes(self, check: LoadedCheck) -> bool:
         """Whether the check is to run."""
         if not self.select and not self.ignore:

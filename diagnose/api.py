@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from diagnose.analyze import Selection, analyze
-from diagnose.check import load_checks
 from diagnose.readers import read, read_object
 from diagnose.readers.base import ReadError
 from diagnose.readers.sources import Found, resolve
@@ -58,8 +57,7 @@ def diagnose(
     >>> report.runs[0].findings[0].check
     'nan-loss'
     """
-    selection = Selection(frozenset(_names(select)), frozenset(_names(ignore)), options or {})
-    selection.validate(load_checks())
+    selection = Selection.of(select, ignore, options)
     roles = check_roles(roles or {})
     if isinstance(source, list | tuple):
         return merge([_tolerant(one, selection, roles) for one in source])
@@ -129,11 +127,6 @@ def _tolerant(source: Any, selection: Selection, roles: Mapping[str, str]) -> Re
     except ReadError as error:
         name = os.fspath(source) if isinstance(source, str | os.PathLike) else type(source).__name__
         return Report(runs=(), errors=(SourceError(name, str(error)),))
-
-
-def _names(names: Iterable[str]) -> Iterable[str]:
-    """Take a lone string for one name rather than for its letters."""
-    return [names] if isinstance(names, str) else names
 
 
 def _identity(source: str) -> str:

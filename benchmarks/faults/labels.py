@@ -54,8 +54,8 @@ def write(folder: Path, target: Path) -> str:
             dropped.append({"run": run.name, "cause": run.cause.name, "reason": reason})
         else:
             labelled.append(row | {"half": half[run.cause.name]})
-    _write(target / "labels.csv", FIELDS, sorted(labelled, key=lambda row: row["run"]))
-    _write(target / "dropped.csv", ("run", "cause", "reason"), sorted(dropped, key=lambda row: row["run"]))
+    write_rows(target / "labels.csv", FIELDS, sorted(labelled, key=lambda row: row["run"]))
+    write_rows(target / "dropped.csv", ("run", "cause", "reason"), sorted(dropped, key=lambda row: row["run"]))
     return summary(labelled, dropped)
 
 
@@ -70,7 +70,7 @@ def label(run: Planned, facts: Facts) -> tuple[dict[str, str] | None, str]:
             reasons = [*unhealthy(facts), *(f"{name}: {text}" for name, text in found.items())]
             if reasons:
                 return None, "meant healthy, cannot be signed: " + "; ".join(reasons)
-            return row | _outcome("yes", [], set(better(facts)), healthy_text(facts)), ""
+            return row | outcome("yes", [], set(better(facts)), healthy_text(facts)), ""
         found = {name: found[name] for name in found if name in surprising}
     elif not found:
         why = "; ".join(unhealthy(facts)) or "passes as healthy"
@@ -83,10 +83,10 @@ def label(run: Planned, facts: Facts) -> tuple[dict[str, str] | None, str]:
     symptoms = [name for name in symptoms if name not in weaker]
     also = accepted(facts, symptoms) | weaker
     text = "; ".join(f"{name}: {found[name]}" for name in symptoms)
-    return row | _outcome("no", symptoms, also - set(symptoms), text), ""
+    return row | outcome("no", symptoms, also - set(symptoms), text), ""
 
 
-def _outcome(healthy: str, symptoms: list[str], also: set[str], verified: str) -> dict[str, str]:
+def outcome(healthy: str, symptoms: list[str], also: set[str], verified: str) -> dict[str, str]:
     return {
         "healthy": healthy,
         "symptoms": ";".join(symptoms),
@@ -105,7 +105,7 @@ def summary(labelled: list[dict[str, str]], dropped: list[dict[str, str]]) -> st
     return "\n".join(lines)
 
 
-def _write(path: Path, fields: tuple[str, ...], rows: list[dict[str, str]]) -> None:
+def write_rows(path: Path, fields: tuple[str, ...], rows: list[dict[str, str]]) -> None:
     partial = path.with_suffix(".part")
     with partial.open("w", newline="") as file:
         writer = csv.DictWriter(file, fields, lineterminator="\n")

@@ -17,7 +17,6 @@ import keras
 import numpy as np
 
 from diagnose.analyze import Selection, analyze
-from diagnose.check import load_checks
 from diagnose.finding import Finding, Severity
 from diagnose.live import facts
 from diagnose.live.log import STOPPED, Log
@@ -122,8 +121,7 @@ class Monitor(keras.callbacks.Callback):
         self._path = None if path is None else Path(path)
         self._on_finding = on_finding
         self._severity = None if severity is None else Severity(severity)
-        self._selection = Selection(frozenset(_names(select)), frozenset(_names(ignore)), dict(options or {}))
-        self._selection.validate(load_checks())
+        self._selection = Selection.of(select, ignore, options)
         self._layers = layers
         self._probe = probe
         self._append = append
@@ -394,8 +392,3 @@ def _told(error: Exception) -> str:
     if os.environ.get("KERASDX_DEBUG"):
         traceback.print_exception(error)
     return " ".join(f"{type(error).__name__}: {error}".split())[:_LONGEST_ERROR]
-
-
-def _names(names: Iterable[str]) -> Iterable[str]:
-    """Take a lone string for one name rather than for its letters."""
-    return [names] if isinstance(names, str) else names

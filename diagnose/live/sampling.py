@@ -102,8 +102,6 @@ class Sampling:
             return {}
         if self._probe is None:
             self._probe = Probe(self._model, _changing(self._instrument.layers))
-        if not self._probe.is_of_use:
-            return {}
         activity = self._probe.observe(self._batch)
         columns = (columns_of(statistic, activity[statistic]) for statistic in activity)
         return {name: value for statistic in columns for name, value in statistic.items()}

@@ -111,3 +111,17 @@ def test_a_list_of_many_layers_stays_short():
 
 def test_without_activations_it_does_not_apply():
     assert outcome_of(CHECK, a_run({"grad_norm": norms(3)})).kind == "not_applicable"
+
+
+def test_layers_behind_a_dead_one_are_not_named():
+    """They are given nothing but zeros: sick is the first."""
+    (finding,) = found(CHECK, a_run({"dead_fraction": shares([0.1, 1.0, 1.0, 1.0], noise=0.0)}))
+    assert finding.layers == ("dense_1",)
+    assert "Every unit of dense_1 is dead" in finding.summary
+
+
+def test_a_unit_that_answers_in_the_last_epoch_alone_makes_no_layer_well():
+    values = shares([0.1, 0.95, 0.1], noise=0.0)
+    values[-1, 1] = 0.6875
+    (finding,) = found(CHECK, a_run({"dead_fraction": values}))
+    assert finding.layers == ("dense_1",)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.faults.labels import FIELDS, _outcome, _write
+from benchmarks.faults.labels import FIELDS, outcome, write_rows
 from benchmarks.faults.layers.facts import Facts, read
 from benchmarks.faults.layers.plan import PLAIN, halves, runs
 from benchmarks.faults.layers.verify import FAULTS, curve_faults, doubtful, unhealthy
@@ -36,8 +36,8 @@ def write(folder: Path) -> str:
             dropped.append({"run": run.name, "cause": run.cause.name, "reason": reason})
         else:
             labelled.append(row | {"half": half[run.cause.name]})
-    _write(folder / "labels.csv", FIELDS, sorted(labelled, key=lambda row: row["run"]))
-    _write(folder / "dropped.csv", ("run", "cause", "reason"), sorted(dropped, key=lambda row: row["run"]))
+    write_rows(folder / "labels.csv", FIELDS, sorted(labelled, key=lambda row: row["run"]))
+    write_rows(folder / "dropped.csv", ("run", "cause", "reason"), sorted(dropped, key=lambda row: row["run"]))
     return summary(labelled, dropped)
 
 
@@ -53,14 +53,14 @@ def label(run: Planned, facts: Facts) -> tuple[dict[str, str] | None, str]:
             f"holdout skill {facts.final('holdout_skill'):.2f}, twin {facts.sound.final('holdout_skill'):.2f}; "
             "no fault of a layer verified"
         )
-        return row | _outcome("yes", [], curve_faults(facts), text), ""
+        return row | outcome("yes", [], curve_faults(facts), text), ""
     if not found:
         why = "; ".join([*unhealthy(facts), *doubtful(facts)]) or "passes as healthy"
         return None, f"none of {', '.join(run.cause.expects)} verified ({why})"
     symptoms = [name for name in run.cause.expects if name in found]
     symptoms += [name for name in found if name not in symptoms]
     text = "; ".join(f"{name}: {found[name]}" for name in symptoms)
-    return row | _outcome("no", symptoms, set(), text), ""
+    return row | outcome("no", symptoms, set(), text), ""
 
 
 def summary(labelled: list[dict[str, Any]], dropped: list[dict[str, str]]) -> str:
