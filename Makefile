@@ -6,7 +6,7 @@ BARE := .venv-bare
 PIP_FLAGS := --quiet --disable-pip-version-check
 CONSTRAINTS := -c constraints.txt
 
-.PHONY: help demo test quick bare lint types docs docs-check bench fuzz format record clean
+.PHONY: help demo examples test quick bare lint types docs docs-check bench fuzz format record clean
 
 help:            ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## +/\t/' | expand -t 14
@@ -20,16 +20,26 @@ $(VENV)/.core: pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install $(PIP_FLAGS) $(CONSTRAINTS) --editable .
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.core
-	@echo "Installing what the tests need (TensorFlow, MLflow, TensorBoard: a few minutes the first time) ..."
-	@$(BIN)/python -m pip install $(PIP_FLAGS) $(CONSTRAINTS) --group test --group lint
+$(VENV)/.tune: $(VENV)/.core
+	@echo "Installing what training needs (TensorFlow, MLflow: a few minutes the first time) ..."
+	@$(BIN)/python -m pip install $(PIP_FLAGS) $(CONSTRAINTS) --editable '.[tune]'
 	@touch $@
 
-demo: $(VENV)/.core  ## Diagnose the recorded example runs
+$(VENV)/.test: $(VENV)/.core
+	@echo "Installing what the tests need (TensorFlow, MLflow, TensorBoard: a few minutes the first time) ..."
+	@$(BIN)/python -m pip install $(PIP_FLAGS) $(CONSTRAINTS) --editable '.[hub]' --group test --group lint
+	@touch $@
+
+demo: $(VENV)/.tune  ## Train on the bundled digits: watched, diagnosed, scored, saved
+	@$(BIN)/tune train cnn --data digits
+	@echo "Compare trainings in MLflow: $(BIN)/mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db"
+	@echo "What sick trainings look like: make examples.   Your own log: $(BIN)/diagnose run.csv"
+
+examples: $(VENV)/.core  ## Diagnose the recorded example runs
 	@$(BIN)/diagnose examples/logs --fail-on never
 	@mkdir -p reports
-	@$(BIN)/diagnose examples/logs --format html --output reports/demo.html --fail-on never
-	@echo "The same as a page: reports/demo.html.   Your own log: $(BIN)/diagnose run.csv"
+	@$(BIN)/diagnose examples/logs --format html --output reports/examples.html --fail-on never
+	@echo "The same as a page: reports/examples.html.   Your own log: $(BIN)/diagnose run.csv"
 	@echo "Faults in layers, as Monitor records them: $(BIN)/diagnose examples/layers/logs"
 
 test: $(VENV)/.test bare  ## Run all tests, and the bare-install job
@@ -68,6 +78,7 @@ bench: $(VENV)/.test  ## Print every measured bar
 	@$(BIN)/python -m benchmarks.faults.layers.evaluate
 	@$(BIN)/python -m benchmarks.live --half test
 	@$(BIN)/python -m benchmarks.overhead
+	@$(BIN)/python -m benchmarks.recipes
 
 fuzz: $(VENV)/.test  ## Fuzz the readers for a minute, guided by coverage
 	@$(BIN)/python -m pip install $(PIP_FLAGS) $(CONSTRAINTS) --group fuzz

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from diagnose import console
+from diagnose.command_line import EXIT_ERROR, EXIT_FINDINGS, EXIT_FINE
 from diagnose.settings import Settings, SettingsError
 from diagnose.settings import load as load_settings
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from diagnose.analyze import Selection
     from diagnose.check import LoadedCheck
     from diagnose.report import Report
-
-EXIT_FINE, EXIT_FINDINGS, EXIT_ERROR = 0, 1, 2
 
 _SUFFIXES = {".html": "html", ".htm": "html", ".json": "json", ".md": "markdown", ".markdown": "markdown"}
 MINIMUM_WIDTH = 40
@@ -111,10 +110,7 @@ class Call:
         """2 where a source could not be read, 1 where a finding reaches the limit, else 0."""
         if report.errors:
             return EXIT_ERROR
-        worst = report.worst
-        if worst is None or self.fail_on == "never":
-            return EXIT_FINE
-        return EXIT_FINDINGS if worst.rank >= type(worst)(self.fail_on).rank else EXIT_FINE
+        return EXIT_FINDINGS if report.reaches(self.fail_on) else EXIT_FINE
 
 
 def tally(report: Report) -> str:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from diagnose import __version__, console, discovery
-from diagnose.call import EXIT_ERROR, EXIT_FINE, MINIMUM_WIDTH, Call, UsageError, understand
+from diagnose.call import MINIMUM_WIDTH, Call, UsageError, understand
+from diagnose.command_line import EXIT_FINE, OneLineCommand, internal
 from diagnose.settings import FORMATS, LIMITS
 
 if TYPE_CHECKING:
@@ -22,27 +23,6 @@ if TYPE_CHECKING:
 
     from diagnose.report import Report
     from diagnose.watch import Display
-
-EXIT_INTERRUPTED = 130
-
-
-class OneLineCommand(click.Command):
-    """A command whose every error is one line on standard error and exit code 2."""
-
-    def main(self, *args: Any, **extra: Any) -> Any:
-        """Run the command and leave with its exit code."""
-        extra |= {"standalone_mode": False, "prog_name": "diagnose"}
-        try:
-            code = super().main(*args, **extra)
-        except click.UsageError as error:
-            code = _fail(f"{error.format_message()} ('diagnose -h' shows the usage)")
-        except click.ClickException as error:
-            code = _fail(error.format_message())
-        except (click.Abort, KeyboardInterrupt):
-            code = EXIT_INTERRUPTED
-        except Exception as error:
-            code = _fail(_internal(error))
-        sys.exit(code)
 
 
 def _complete_checks(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
@@ -61,6 +41,7 @@ _PATH = click.Path(readable=False, path_type=str)
 
 
 @click.command(
+    "diagnose",
     cls=OneLineCommand,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 unreadable source or wrong usage.",
@@ -197,7 +178,7 @@ def _diagnose(source: str, call: Call, *, live: bool = False) -> Report:
     except ReadError as error:
         return Report(runs=(), errors=(SourceError(source, str(error)),))
     except Exception as error:  # the others are still to be reported
-        return Report(runs=(), errors=(SourceError(source, _internal(error)),))
+        return Report(runs=(), errors=(SourceError(source, internal(error)),))
 
 
 def _watch(arguments: Sequence[str], call: Call, interval: float) -> int:
@@ -253,18 +234,3 @@ def _print_completion(command: click.Command, shell: str) -> int:
         raise UsageError(f"--completion: no script for {shell}")
     console.write_out(completion(command, {}, "diagnose", "_DIAGNOSE_COMPLETE").source())
     return EXIT_FINE
-
-
-def _fail(message: str) -> int:
-    console.complain(message)
-    return EXIT_ERROR
-
-
-def _internal(error: Exception) -> str:
-    """Return the line for an error that is ours; the traceback only where it is asked for."""
-    if os.environ.get("KERASDX_DEBUG"):
-        import traceback
-
-        traceback.print_exception(error)
-    what = f"internal error ({type(error).__name__}: {error})"
-    return f"{what}; please report it with the log (KERASDX_DEBUG=1 shows where it is)"

@@ -59,12 +59,12 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in flat)
 
 
-def complain(message: str) -> None:
-    """Write one line to standard error."""
+def complain(message: str, program: str = "diagnose") -> None:
+    """Write one line to standard error, with the name of the command before it."""
     if sys.stderr is None:  # print would take standard output for it
         return
     with contextlib.suppress(OSError, ValueError):  # nobody is left to read it
-        print(f"diagnose: {one_line(message)}", file=sys.stderr, flush=True)
+        print(f"{program}: {one_line(message)}", file=sys.stderr, flush=True)
 
 
 def write_out(text: str) -> bool:

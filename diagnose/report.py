@@ -60,6 +60,11 @@ class Report:
         found = [f.severity for r in self.runs for f in r.findings]
         return max(found, key=lambda s: s.rank, default=None)
 
+    def reaches(self, limit: str) -> bool:
+        """Whether a finding is of this severity or a worse one; ``never`` is reached by none."""
+        worst = self.worst
+        return limit != "never" and worst is not None and worst.rank >= Severity(limit).rank
+
     def to_dict(self) -> dict[str, Any]:
         """Return the report as the JSON document of schema ``kerasdx/1``."""
         from diagnose.renderers import json

@@ -156,6 +156,7 @@ class TransferConfig(_Section):
     freeze_depth: float = Field(0.75, ge=0, le=1, description="share of the backbone's blocks that stay frozen")
     fine_tune_rate: float = Field(1e-4, ge=0, le=1, description="rate of the second phase")
     head_epochs: int = Field(10, ge=0, description="epochs of the head alone, on the frozen backbone")
+    head_units: int = Field(0, ge=0, le=4096, description="units of the head's hidden layer; 0: none")
 
 
 class DetectorConfig(_Section):
@@ -210,7 +211,7 @@ class Config(_Section):
         config = cls._validated({"recipe": recipe}).replace(preset_of(recipe))
         for layer in layers:
             config = config.replace(layer)
-        find(recipe).check_settings({path for layer in layers for path in layer})
+        find(recipe).check_settings(dict.fromkeys(path for layer in layers for path in layer))
         return config
 
     @classmethod
@@ -259,15 +260,23 @@ class Config(_Section):
         return getattr(getattr(self, section), name)
 
     def flat(self) -> dict[str, Any]:
-        """Return path -> value of every setting, and ``recipe``."""
+        """Return path -> value of every setting that the recipe heeds, and ``recipe``."""
         return {"recipe": self.recipe, **flattened(self.to_dict(), "the configuration", skip=("recipe",))}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the settings, nested, ready for JSON."""
-        return self.model_dump(mode="json")
+        """Return the settings that the recipe heeds, nested, ready for JSON; `from_dict` makes the same of it."""
+        from recipes.catalog import find
+
+        heeds = find(self.recipe).heeds
+        heeded: dict[str, Any] = {"recipe": self.recipe}
+        for section, values in self.model_dump(mode="json").items():
+            if isinstance(values, dict):
+                kept = {name: value for name, value in values.items() if heeds(f"{section}.{name}")}
+                heeded |= {section: kept} if kept else {}
+        return heeded
 
     def to_yaml(self) -> str:
-        """Return the settings as YAML that `read` takes."""
+        """Return the settings that the recipe heeds, as YAML that `read` takes."""
         return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
 
     @classmethod

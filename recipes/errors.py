@@ -13,3 +13,9 @@ class ConfigError(RecipeError):
 
 class DataError(RecipeError):
     """Data that cannot be trained on: names the file, and row and column where there are any."""
+
+
+def one_line(error: BaseException) -> str:
+    """Return what another library said, as part of a line of ours."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else text[:197] + "..."

@@ -88,7 +88,7 @@ class Recipe:
     phases: Callable[[Config, Facts], tuple[Phase, ...]] = one_phase
     loss: Callable[[Config, Facts], Any] | None = None
     metrics: Callable[[Config, Facts], list[Any]] | None = None
-    encode: Callable[[Config, Facts], Callable[[Any], Any]] | None = None
+    encode: Callable[[Config, Facts], Callable[[Any], Any] | None] | None = None
     is_compiled: bool = False
 
     def check_settings(self, given: Iterable[str]) -> None:

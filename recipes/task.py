@@ -39,6 +39,8 @@ class Task:
         Training samples of each class (of multi-label: with the label; of detection: objects); empty for regression.
     means, deviations
         Regression: mean and standard deviation of each target over the training samples, in its own units.
+    sizes
+        Detection: widths and heights of training objects as shares of the image, a few hundred drawn evenly.
 
     Notes
     -----
@@ -59,6 +61,7 @@ class Task:
     counts: tuple[int, ...] = ()
     means: tuple[float, ...] = ()
     deviations: tuple[float, ...] = ()
+    sizes: tuple[tuple[float, float], ...] = ()
 
     #: From this ratio of the largest class to the smallest on, accuracy alone misleads (SageMaker Debugger warns at 10).
     IMBALANCED = 3.0

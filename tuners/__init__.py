@@ -1,5 +1,25 @@
-"""Hyperparameter search that knows what a sick training looks like.
+"""Trainings of recipes, watched and diagnosed: one with `train`, many with the search that is to come.
 
-Arrives with the search: spaces, the search itself, pruning and repair from findings, tracking. It may import `diagnose`
-and `recipes`; neither imports it.
+It may import `diagnose` and `recipes`; neither imports it. Keras is imported with the first name that needs it.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tuners.training import Training, train
+
+__all__ = ["Training", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name where it is first asked for."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module("tuners.training"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

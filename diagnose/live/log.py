@@ -186,6 +186,42 @@ def facts_beside(log: Path) -> Path:
     return log.with_suffix(".json") if log.suffix != ".json" else log.with_name(f"{log.name}.json")
 
 
+def rewind(log: Path, epoch: int) -> None:
+    """Take the rows from an epoch on out of a log, in one step; nothing if there is no log.
+
+    For a training that goes on from a state that was saved before the log's last rows: it writes them again.
+
+    Parameters
+    ----------
+    log
+        A log that Monitor wrote and nobody is writing.
+    epoch
+        The first epoch that is taken out.
+
+    Raises
+    ------
+    OSError
+        It cannot be read, or there is no room; it is as it was.
+    """
+    if not log.exists():
+        return
+    copy = log.with_name(f".{log.name}.tmp")
+    try:
+        with log.open("rb") as old, copy.open("wb") as new:
+            new.writelines(line for line in old if line.endswith(b"\n") and not _is_row_from(line, epoch))
+        shutil.copymode(log, copy)
+        os.replace(copy, log)
+    finally:
+        copy.unlink(missing_ok=True)
+
+
+def _is_row_from(line: bytes, epoch: int) -> bool:
+    try:
+        return int(line.partition(b",")[0]) >= epoch
+    except ValueError:  # a header
+        return False
+
+
 def _names(asked: Path) -> Iterator[Path]:
     """Yield the names to try: ``run.csv``, ``run-2.csv``, ``run-3.csv`` ..."""
     yield asked

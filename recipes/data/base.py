@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +56,22 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Column:
+    """A column of a table, as the preprocessing takes it.
+
+    Parameters
+    ----------
+    name
+        As in the header.
+    kind
+        ``number``; ``truth``: yes and no as 1 and 0; ``date``: days since 1970 as a number; ``category``: a word.
+    """
+
+    name: str
+    kind: Literal["number", "truth", "date", "category"] = "number"
+
+
+@dataclass(frozen=True)
 class Data:
     """A data set, split.
 
@@ -68,6 +84,8 @@ class Data:
     preprocessing
         Model from raw columns to `Facts.inputs`, fitted on the training samples; None where there is nothing to do. The
         samples of the splits have been through it; a saved model has it in front.
+    columns
+        What the preprocessing takes, in its order: first all that are numbers, then the categories; empty for images.
     """
 
     facts: Facts
@@ -75,3 +93,4 @@ class Data:
     validation: Split
     test: Split
     preprocessing: keras.Model | None = None
+    columns: tuple[Column, ...] = ()

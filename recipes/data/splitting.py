@@ -1,0 +1,118 @@
+"""Which sample is for training, which for validation, which for the test: decided by data.split_seed alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recipes.data.source import SPLITS
+from recipes.errors import DataError
+
+Rows = NDArray[np.int64]
+#: Ways to deal out groups that are compared; fewer where there are so many groups that any draw comes near.
+_DRAWS = 200
+_DRAWN_GROUPS = 2_000_000
+
+
+def split(
+    samples: int,
+    shares: Mapping[str, float],
+    seed: int,
+    strata: NDArray[np.int64] | None = None,
+    groups: NDArray[np.int64] | None = None,
+) -> dict[str, Rows]:
+    """Deal samples out to the splits.
+
+    Parameters
+    ----------
+    samples
+        How many there are.
+    shares
+        ``validation`` and ``test`` -> share of the samples; a split that is not named gets none.
+    seed
+        Of the draw.
+    strata
+        (n,) class or bin of each sample, to be as frequent in one split as in another. Strata that have fewer samples
+        than there are splits are for training alone.
+    groups
+        (n,) number of the group of each sample, from 0; a group is in one split only.
+
+    Returns
+    -------
+    dict
+        Split -> numbers of its samples, ascending; ``train`` is among them.
+
+    Raises
+    ------
+    DataError
+        There are too few samples, or groups.
+    """
+    sizes = _sizes(samples, shares)
+    strata = np.zeros(samples, np.int64) if strata is None else np.unique(strata, return_inverse=True)[1]
+    rest: Rows = np.arange(samples)
+    taken: dict[str, Rows] = {}
+    for name in sorted(sizes):  # the test first
+        left = len(sizes) - len(taken) + 1
+        if groups is None:
+            chosen = _draw(strata[rest], sizes[name], seed, left)
+        else:
+            chosen = _draw_groups(groups[rest], strata[rest], sizes[name], seed, left)
+        taken[name] = rest[chosen]
+        rest = np.setdiff1d(rest, taken[name], assume_unique=True)
+    taken["train"] = rest
+    return {name: np.sort(taken[name]) for name in SPLITS if name in taken}
+
+
+def _sizes(samples: int, shares: Mapping[str, float]) -> dict[str, int]:
+    if sum(shares.values()) >= 1:
+        total = " + ".join(f"{share:g}" for share in shares.values())
+        raise DataError(f"data.validation + data.test = {total} leaves nothing to train on; make them smaller")
+    sizes = {name: max(1, round(samples * share)) for name, share in shares.items()}
+    if samples - sum(sizes.values()) < 1:
+        raise DataError(f"{samples} samples are too few for {len(shares) + 1} splits; add samples")
+    return sizes
+
+
+def _draw(strata: NDArray[np.int64], size: int, seed: int, splits: int) -> Rows:
+    """Return the numbers of `size` samples, each stratum in proportion where it is large enough."""
+    from sklearn.model_selection import train_test_split
+
+    counts = np.bincount(strata)
+    able = np.flatnonzero(counts[strata] >= splits)
+    if len(able) <= size:  # next to no stratum is large enough: they are of no use
+        able, strata = np.arange(len(strata)), np.zeros_like(strata)
+    kinds = len(np.unique(strata[able]))
+    stratify = strata[able] if 2 <= kinds <= min(size, len(able) - size) else None
+    _, chosen = train_test_split(able, test_size=size, random_state=seed, stratify=stratify)
+    return np.asarray(chosen, np.int64)
+
+
+def _draw_groups(groups: NDArray[np.int64], strata: NDArray[np.int64], size: int, seed: int, splits: int) -> Rows:
+    """Return the numbers of about `size` samples, of whole groups, with strata in proportion as far as may be."""
+    from sklearn.model_selection import ShuffleSplit
+
+    names, members = np.unique(groups, return_inverse=True)
+    if len(names) < splits:
+        raise DataError(f"{len(names)} groups are too few for {splits} splits; add groups, or leave data.group out")
+    table = np.zeros((len(names), int(strata.max()) + 1))
+    np.add.at(table, (members, strata), 1)
+    wanted = table.sum(axis=0) * size / len(groups)
+    best, cost = np.empty(0, np.int64), np.inf
+    for count in _group_counts(len(names), size / len(groups), splits):
+        draws = ShuffleSplit(min(_DRAWS, max(1, _DRAWN_GROUPS // len(names))), test_size=count, random_state=seed)
+        for _, chosen in draws.split(names):
+            # How far each stratum is from its share, and the whole from its size.
+            counts = table[chosen].sum(axis=0)
+            off = np.abs(counts - wanted).sum() + abs(counts.sum() - size)
+            if off < cost:
+                best, cost = chosen, off
+    return np.flatnonzero(np.isin(members, best))
+
+
+def _group_counts(groups: int, share: float, splits: int) -> list[int]:
+    """Return the numbers of groups to try: about the share, and where groups are of very unequal size, others."""
+    about = round(groups * share)
+    most = groups - splits + 1
+    return sorted({min(max(1, count), most) for count in (about - 1, about, about + 1)})

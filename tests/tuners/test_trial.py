@@ -1,0 +1,123 @@
+"""One trial: it repeats exactly, goes on exactly, and ends with its best weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from diagnose.readers import read
+from recipes.config import Config
+from recipes.data import load_data
+from recipes.data.base import Data
+from recipes.errors import RecipeError
+from tuners import trial
+from tuners.checkpoint import STATE_FILE, values
+
+pytestmark = pytest.mark.keras
+
+EPOCHS = 4
+#: Everything that draws at random, and everything that keeps a state.
+SETTINGS = {
+    "data.source": "iris", "training.epochs": EPOCHS, "training.early_stopping": 0, "model.width": 8,
+    "regularization.dropout": 0.3, "model.batch_norm": True, "optimizer.schedule": "plateau",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def iris() -> Data:
+    return load_data("iris")
+
+
+@pytest.fixture(scope="module")
+def whole(iris: Data, tmp_path_factory: pytest.TempPathFactory) -> tuple[trial.Trial, Path]:
+    """A training that nothing interrupted, with its folder."""
+    folder = tmp_path_factory.mktemp("whole")
+    return trial.run(config(), iris, log=folder / "run.csv", checkpoint=folder / "checkpoint"), folder
+
+
+def config(**settings: Any) -> Config:
+    return Config.of("mlp", SETTINGS, {name.replace("__", "."): value for name, value in settings.items()})
+
+
+def weights(done: trial.Trial) -> list[Any]:
+    return values(done.model.variables)
+
+
+def same(first: list[Any], second: list[Any]) -> bool:
+    return len(first) == len(second) and all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+class Interrupt(keras.callbacks.Callback):
+    """Ctrl-C in the middle of an epoch."""
+
+    def __init__(self, epoch: int) -> None:
+        super().__init__()
+        self.at = epoch
+        self.epoch = -1
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if (self.epoch, batch) == (self.at, 1):
+            raise KeyboardInterrupt
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(iris: Data, whole: tuple[trial.Trial, Path]) -> None:
+    again, other = (trial.run(config(training__seed=seed), iris) for seed in (0, 1))
+    assert same(weights(whole[0]), weights(again))
+    assert not same(weights(whole[0]), weights(other))
+
+
+@pytest.mark.parametrize("epoch", [0, 2])
+def test_an_interrupted_training_goes_on_as_if_it_had_not_been(
+    iris: Data, whole: tuple[trial.Trial, Path], tmp_path: Path, epoch: int
+) -> None:
+    places = {"log": tmp_path / "run.csv", "checkpoint": tmp_path / "checkpoint"}
+    with pytest.raises(KeyboardInterrupt):
+        trial.run(config(), iris, **places, callbacks=[Interrupt(epoch)])
+    with (tmp_path / "run.csv").open("a") as log:  # an epoch that was logged and not saved
+        log.write(f"{epoch},0.5,0.5\n")
+    resumed = trial.run(config(), iris, **places)
+    assert same(weights(whole[0]), weights(resumed))
+    assert (tmp_path / "run.csv").read_text() == (whole[1] / "run.csv").read_text()
+    assert resumed.counters.epoch == EPOCHS
+
+
+def test_a_training_that_is_over_is_not_trained_again(iris: Data, whole: tuple[trial.Trial, Path]) -> None:
+    done, folder = whole
+    assert done.counters.over == "trained"
+    again = trial.run(config(), iris, checkpoint=folder / "checkpoint", callbacks=[Interrupt(0)])
+    assert same(weights(done), weights(again))
+
+
+def test_the_best_epoch_is_kept_and_patience_ends_the_training(iris: Data, tmp_path: Path) -> None:
+    hasty = config(
+        optimizer__learning_rate=1.0, optimizer__name="sgd", training__early_stopping=2, training__epochs=50,
+        optimizer__schedule="constant",
+    )  # fmt: skip
+    done = trial.run(hasty, iris, log=tmp_path / "run.csv", on_finding="warn")
+    (run,) = read(str(tmp_path / "run.csv"))
+    losses = run.get("val_loss").values
+    assert done.counters.best_epoch == int(np.argmin(losses))
+    assert done.counters.epoch == len(losses) == done.counters.best_epoch + 3 < 50
+
+
+def test_a_training_whose_weights_are_nan_ends_and_says_why(iris: Data) -> None:
+    lost = config(optimizer__learning_rate=100.0, optimizer__name="sgd", model__batch_norm=False,
+                  model__activation="linear", model__depth=6, training__epochs=30, optimizer__schedule="constant")  # fmt: skip
+    done = trial.run(lost, iris)
+    assert done.counters.over.startswith("stopped: ")
+    assert done.counters.epoch < 30
+
+
+def test_data_that_has_changed_is_refused(iris: Data, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        trial.run(config(), iris, checkpoint=tmp_path, callbacks=[Interrupt(1)])
+    assert (tmp_path / STATE_FILE).exists()
+    with pytest.raises(RecipeError, match="iris has changed since the training was interrupted"):
+        trial.run(config(), load_data("iris", {"data.split_seed": 5}), checkpoint=tmp_path)

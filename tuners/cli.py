@@ -1,0 +1,193 @@
+"""The command ``tune``: trainings of recipes on data, from the command line.
+
+Nothing heavy is imported before it is needed: ``tune --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from diagnose import __version__, console
+from diagnose.command_line import EXIT_FINDINGS, EXIT_FINE, EXIT_INTERRUPTED, OneLineGroup
+from diagnose.settings import LIMITS
+from tuners.quiet import import_tensorflow
+
+if TYPE_CHECKING:
+    from recipes.config import Config
+    from tuners.training import Training
+
+#: Packages of the extra `tune` without which nothing can be trained.
+_NEEDED = ("tensorflow", "keras", "pydantic", "yaml", "sklearn", "albumentations", "matplotlib", "mlflow", "keras_tuner")
+_PATH = click.Path(path_type=Path)
+
+
+class _Commands(OneLineGroup):
+    """Tells what is wrong with a configuration or with data in a line, and what is not installed."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run a command."""
+        missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+        if missing:
+            raise click.ClickException(f"tune needs: pip install 'kerasdx[tune]' (no module {missing[0]!r})")
+        from recipes.errors import RecipeError
+
+        try:
+            return super().invoke(context)
+        except RecipeError as error:
+            raise click.ClickException(str(error)) from None
+
+
+@click.group(
+    "tune",
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, message="kerasdx %(version)s")
+def command() -> None:
+    """Build models that are right, and train them watched."""
+
+
+@command.command(
+    epilog="Exit codes: 0 trained, and nothing found at or above --fail-on; 1 findings; 2 wrong usage or bad data; 130 "
+    "interrupted: the command that it prints goes on."
+)
+@click.argument("recipe", required=False)
+@click.option("--data", "-d", metavar="DATA", help="Built-in name, CSV, image folder, .npz, or module:function.")
+@click.option("--target", "-t", metavar="COLUMN", multiple=True, help="Column of a CSV to predict; repeatable.")
+@click.option("--config", "-c", "file", metavar="FILE", type=_PATH, help="Settings, as YAML or JSON.")
+@click.option("--set", "-s", "settings", metavar="PATH=VALUE", multiple=True, help="Change a setting; repeatable.")
+@click.option("--output", "-o", metavar="DIR", type=_PATH, help="Where to put it.  [default: runs/RECIPE-DATA-N]")
+@click.option("--resume", metavar="DIR", type=_PATH, help="Go on with an interrupted training.")
+@click.option("--epochs", type=int, metavar="N", help="At most.")
+@click.option("--seed", type=int, metavar="N", help="Of weights, order, dropout and augmentation.")
+@click.option("--accelerator", type=click.Choice(("auto", "cpu", "gpu", "tpu")), help="What to train on.")
+@click.option("--devices", type=int, metavar="N", help="How many of them.")
+@click.option(
+    "--precision", type=click.Choice(("float32", "mixed_float16", "mixed_bfloat16", "float64")), help="Of computation."
+)
+@click.option(
+    "--on-finding",
+    type=click.Choice(("warn", "stop")),
+    default="stop",
+    show_default=True,
+    help="Whether a training that is lost is ended.",
+)
+@click.option("--mlflow", metavar="URI", help="Tracking store.  [default: mlruns/mlflow.db]")
+@click.option("--no-mlflow", is_flag=True, help="Log nothing to MLflow.")
+@click.option(
+    "--fail-on",
+    type=click.Choice(LIMITS),
+    default="critical",
+    show_default=True,
+    help="Severity from which the exit code is 1.",
+)
+@click.option("--quiet", "-q", is_flag=True, help="Say only where it is.")
+def train(**given: Any) -> int:
+    """Train RECIPE on DATA: watched, diagnosed, scored on held-out samples, and saved.
+
+    RECIPE is a name of `tune recipes`, NAME/PRESET, or module:function, your own build(hp) or build(config).
+    """
+    import_tensorflow()
+    config, folder = _asked(given)
+    from rich.console import Console
+
+    from tuners.training import train as run
+
+    try:
+        training = run(
+            config,
+            folder=folder,
+            resume=given["resume"] is not None,
+            track=False if given["no_mlflow"] else given["mlflow"] or True,
+            on_finding=given["on_finding"],
+            console=Console(quiet=given["quiet"], width=None if sys.stdout.isatty() else 100),
+        )
+    except KeyboardInterrupt:
+        console.complain("interrupted; the folder that is named above has all of it: tune train --resume DIR", "tune")
+        return EXIT_INTERRUPTED
+    _tell(training, quiet=given["quiet"])
+    return EXIT_FINDINGS if training.report.reaches(given["fail_on"]) else EXIT_FINE
+
+
+def _asked(given: dict[str, Any]) -> tuple[Config, Path | None]:
+    """Return the configuration that the command line asks for, and the folder that it names."""
+    from recipes.config import Config, flattened, parse_setting, read
+    from tuners.folder import Folder
+
+    if given["resume"] is not None:
+        others = ("recipe", "data", "target", "file", "settings", "output", "epochs", "seed", "accelerator", "devices")
+        if any(given[name] not in (None, ()) for name in (*others, "precision")):
+            raise click.UsageError("--resume goes on with the settings of the folder; name nothing else")
+        return Folder(given["resume"]).read_config(), given["resume"]
+    content = read(given["file"]) if given["file"] else {}
+    recipe = given["recipe"] or content.get("recipe")
+    if not isinstance(recipe, str) or not recipe:
+        raise click.UsageError("name a recipe, for example: tune train cnn --data digits (tune recipes lists them)")
+    layers = [flattened(content, str(given["file"]), skip=("recipe",)), _options(given)]
+    config = Config.of(recipe, *layers, dict(map(parse_setting, given["settings"])))
+    if not config.data.source:
+        raise click.UsageError("name the data, for example: --data digits, --data table.csv --target price")
+    return config, given["output"]
+
+
+def _options(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that have an option of their own."""
+    paths = {
+        "data": "data.source",
+        "target": "data.target",
+        "epochs": "training.epochs",
+        "seed": "training.seed",
+        "accelerator": "training.accelerator",
+        "devices": "training.devices",
+        "precision": "training.precision",
+    }
+    return {path: given[name] for name, path in paths.items() if given[name] not in (None, ())}
+
+
+def _tell(training: Training, *, quiet: bool) -> None:
+    """Print the health report, the score, and what is where."""
+    from diagnose.renderers import terminal
+    from tuners import outcome
+
+    if quiet:
+        console.write_out(str(training.folder.path))
+        return
+    width, _ = console.size(sys.stdout, os.environ)
+    color = console.wants_color("auto", sys.stdout, os.environ)
+    ascii = console.needs_ascii(sys.stdout)
+    console.write_out(terminal.render(training.report, color=color, width=width, ascii=ascii))
+    console.write_out(outcome.summary(training))
+
+
+@command.command()
+@click.argument("recipe", required=False)
+@click.option("--data", "-d", metavar="DATA", help="With --sheet: the images to augment.")
+@click.option("--set", "-s", "settings", metavar="PATH=VALUE", multiple=True, help="With --sheet: change a setting.")
+@click.option("--sheet", metavar="FILE", type=_PATH, help="Draw augmented samples of the data as a picture (PNG).")
+def recipes(recipe: str | None, data: str | None, settings: tuple[str, ...], sheet: Path | None) -> int:
+    """List the recipes; with RECIPE its presets and settings; with --sheet, augmented samples as a picture."""
+    from tuners import listing
+
+    if sheet is not None:
+        if not recipe or not data:
+            raise click.UsageError("--sheet needs a recipe and data: tune recipes cnn --data digits --sheet sheet.png")
+        import_tensorflow()
+        console.write_out(f"drawn: {listing.sheet(recipe, data, settings, sheet)}")
+    elif recipe:
+        import_tensorflow()
+        console.write_out(listing.of_recipe(recipe))
+    else:
+        import_tensorflow()
+        console.write_out(listing.of_all())
+    return EXIT_FINE
+
+
+def main() -> None:
+    """Run the command: the entry point of the script ``tune``."""
+    command.main()

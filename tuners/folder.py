@@ -1,0 +1,144 @@
+"""The folder of a training: what is in it, and that only one process works in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from diagnose import console
+from recipes.config import Config, differences, read
+from recipes.errors import RecipeError
+
+#: Where trainings go that are given no folder.
+ROOT = Path("runs")
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Names of what one training leaves.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    """
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The configuration: ``tune train --config`` repeats the training."""
+        return self.path / "config.yaml"
+
+    @property
+    def log(self) -> Path:
+        """Monitor's log; ``run.json`` is beside it."""
+        return self.path / "run.csv"
+
+    @property
+    def checkpoint(self) -> Path:
+        """State of the last epoch, weights of the best."""
+        return self.path / "checkpoint"
+
+    @property
+    def model(self) -> Path:
+        """The model to use."""
+        return self.path / "model.keras"
+
+    @property
+    def report(self) -> Path:
+        """The health report, as a page."""
+        return self.path / "report.html"
+
+    @property
+    def result(self) -> Path:
+        """Scores and verdict; written last: where it is, the training is complete."""
+        return self.path / "result.json"
+
+    @property
+    def card(self) -> Path:
+        """The model card."""
+        return self.path / "README.md"
+
+    @property
+    def picture(self) -> Path:
+        """Confusion matrix, residuals, or predicted boxes of the test set."""
+        return self.path / "test.png"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes out of the folder.
+
+        Raises
+        ------
+        RecipeError
+            Another one is in it, or it cannot be made.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.path / ".lock").acquire(timeout=0):
+                yield
+        except Timeout:
+            raise RecipeError(f"{self.path}: another process is training there; name another --output") from None
+
+    def begin(self, config: Config, *, resume: bool) -> None:
+        """Note the configuration of the training that begins, or see that it is that of the one that goes on.
+
+        Raises
+        ------
+        RecipeError
+            There is a training already, or none to go on with, or one of another configuration.
+        """
+        if self.config.exists():
+            if not resume:
+                raise RecipeError(
+                    f"{self.path}: holds a training already; go on with it (--resume {self.path}) or name another --output"
+                )
+            if changed := list(differences(self.read_config(), config)):
+                raise RecipeError(f"{self.path}: was begun with other settings ({'; '.join(changed)}); use a new --output")
+            return
+        if resume:
+            raise RecipeError(f"{self.path}: holds no training to go on with (there is no config.yaml)")
+        console.write_file(self.config, config.to_yaml())
+
+    def read_config(self) -> Config:
+        """Return the configuration of the training.
+
+        Raises
+        ------
+        RecipeError
+            There is none, or it is damaged.
+        """
+        if not self.config.exists():
+            raise RecipeError(f"{self.path}: holds no training (there is no config.yaml)")
+        return Config.from_dict(read(self.config), str(self.config))
+
+    def conclude(self, result: Mapping[str, Any]) -> None:
+        """Write the result."""
+        console.write_file(self.result, json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+    def read_result(self) -> dict[str, Any] | None:
+        """Return the result; None where the training is not complete."""
+        try:
+            result = json.loads(self.result.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return result if isinstance(result, dict) else None
+
+
+def next_free(config: Config, root: Path = ROOT) -> Folder:
+    """Return a folder for a new training, ``runs/cnn-digits-1`` or the next number."""
+    source = re.split(r"[/\\:]", config.data.source.rstrip("/\\"))[-1]
+    name = "-".join((config.recipe.replace("/", "-").rpartition(":")[2], source.partition(".")[0]))
+    name = re.sub(r"[^\w.-]+", "_", name).strip("._-") or "training"
+    taken = {entry.name for entry in os.scandir(root)} if root.is_dir() else set()
+    number = next(n for n in range(1, len(taken) + 2) if f"{name}-{n}" not in taken)
+    return Folder(root / f"{name}-{number}")

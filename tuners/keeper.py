@@ -1,0 +1,111 @@
+"""The callback that keeps what a training has reached: the state of each epoch, and the best weights."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+
+from tuners.checkpoint import Array, Checkpoint, Counters, values
+
+#: What is watched.
+MONITORED = "val_loss"
+#: Saving may take this share of the time; epochs that are shorter than it allows are saved every few.
+_SHARE = 0.05
+#: Attributes of Keras' callbacks that change during a training.
+_CHANGING = ("best", "wait", "cooldown_counter")
+
+
+class Keeper(keras.callbacks.Callback):
+    """Saves the state at the ends of epochs, keeps the best weights, and stops early.
+
+    Parameters
+    ----------
+    checkpoint
+        Where to save; None: in memory only, and nothing can be resumed.
+    counters
+        Where the training stands; changed as it goes on.
+    patience
+        Epochs without a smaller validation loss after which the phase ends; 0: never.
+    others
+        Callbacks whose state is saved too.
+
+    Notes
+    -----
+    An epoch whose loss is not finite is never the best one.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint | None,
+        counters: Counters,
+        patience: int,
+        others: Sequence[keras.callbacks.Callback] = (),
+    ) -> None:
+        super().__init__()
+        self._checkpoint = checkpoint
+        self._counters = counters
+        self._patience = patience
+        self._others = {type(other).__name__: other for other in others}
+        self._best: list[Array] | None = None
+        self._best_is_saved = True
+        self._clock = 0.0
+        self._saved_at = -math.inf
+        self._cost = 0.0
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Set the other callbacks to where they were: Keras has just reset them."""
+        self._clock = time.perf_counter()
+        for name, state in self._counters.callbacks.items():
+            for attribute, value in state.items():
+                setattr(self._others[name], attribute, value)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Keep what is better, count what is not, and save."""
+        counters = self._counters
+        value = float((logs or {}).get(MONITORED, math.nan))
+        now = time.perf_counter()
+        counters.epoch = epoch + 1
+        counters.seconds += now - self._clock
+        self._clock = now
+        if value < counters.best and math.isfinite(value):
+            counters.best, counters.best_epoch, counters.waited = value, epoch, 0
+            self._best, self._best_is_saved = values(self.model.variables), False
+        else:
+            counters.waited += 1
+        if self._patience and counters.waited >= self._patience:
+            self.model.stop_training = True
+        if now - self._saved_at >= self._cost / _SHARE:
+            self.save()
+
+    def save(self) -> None:
+        """Save the state as it is now.
+
+        Raises
+        ------
+        OSError
+            There is no room; the state before is still there.
+        """
+        if self._checkpoint is None:
+            return
+        begun = time.perf_counter()
+        self._counters.callbacks = {name: _state(other) for name, other in self._others.items()}
+        self._checkpoint.save(self.model, self._counters, None if self._best_is_saved else self._best)
+        self._best_is_saved = True
+        self._saved_at = time.perf_counter()
+        self._cost = self._saved_at - begun
+
+    def restore_best(self, model: keras.Model) -> None:
+        """Set the model to the weights of the best epoch, where there is one."""
+        if self._best is not None:
+            for variable, value in zip(model.variables, self._best, strict=True):
+                variable.assign(value)
+        elif self._checkpoint is not None and self._counters.best_epoch >= 0:
+            self._checkpoint.restore_best(model, self._counters.best_epoch)
+
+
+def _state(callback: keras.callbacks.Callback) -> dict[str, float]:
+    return {name: float(getattr(callback, name)) for name in _CHANGING if hasattr(callback, name)}

@@ -1,0 +1,148 @@
+"""`train`: one training from configuration to model, watched, diagnosed, scored on held-out data, and saved."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from rich.console import Console
+
+from diagnose import Report, diagnose
+from diagnose import console as texts
+from recipes.catalog import find
+from recipes.config import Config
+from recipes.data import load_data
+from recipes.data.base import Data
+from recipes.errors import RecipeError
+from recipes.export import deployable, save
+from tuners import outcome, trial
+from tuners.folder import Folder, next_free
+from tuners.progress import Ticker
+from tuners.tracking import TrackingError
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a training has come to.
+
+    Parameters
+    ----------
+    config
+        What was trained.
+    folder
+        Where everything about it is.
+    model
+        Ready for use: raw inputs in, predictions out, no compilation needed.
+    report
+        The health report, from the training's log.
+    evaluation
+        Scores on the test set, with their confidence intervals.
+    result
+        The content of ``result.json``.
+    """
+
+    config: Config
+    folder: Folder
+    model: keras.Model
+    report: Report
+    evaluation: Any
+    result: Mapping[str, Any]
+
+    @property
+    def verdict(self) -> str:
+        """``healthy``, ``info``, ``warning``, ``critical`` or ``unknown``."""
+        return str(self.result["verdict"])
+
+
+def train(
+    config: Config,
+    *,
+    data: Data | None = None,
+    folder: str | Path | None = None,
+    resume: bool = False,
+    track: bool | str = True,
+    on_finding: Any = "stop",
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    console: Console | None = None,
+) -> Training:
+    """Train one model.
+
+    Parameters
+    ----------
+    config
+        What to train, on what, and how.
+    data
+        Loaded already; None: what ``config.data`` names is loaded.
+    folder
+        Where to put what comes of it; None: the next free one below ``runs``.
+    resume
+        Go on with an interrupted training in `folder`; its configuration must be the same. One that is complete is
+        not trained again, but scored and reported anew.
+    track
+        Whether to log the training to MLflow: a tracking URI, or True for ``MLFLOW_TRACKING_URI``, else the store
+        ``mlruns/mlflow.db`` of the working directory.
+    on_finding
+        As of `diagnose.Monitor`.
+    callbacks
+        More Keras callbacks.
+    console
+        Where to tell how it goes; None: nowhere.
+
+    Returns
+    -------
+    Training
+        The model has the weights of the epoch with the least validation loss.
+
+    Raises
+    ------
+    RecipeError
+        The configuration, the data, the folder or the devices do not allow it; the message is one line.
+
+    Examples
+    --------
+    >>> from recipes import Config
+    >>> from tuners import train
+    >>> config = Config.of("mlp", {"data.source": "iris", "training.epochs": 20})
+    >>> print(train(config).evaluation.main)  # doctest: +SKIP
+    """
+    console = console or Console(quiet=True)
+    place = Folder(Path(folder)) if folder is not None else next_free(config)
+    with place.held():
+        data = data or _loaded(config, console)
+        find(config.recipe).check_data(data.facts)
+        place.begin(config, resume=resume)
+        console.print(_opening(config, data, place), markup=False, highlight=False)
+        with Ticker(config.training.epochs, console) as ticker:
+            done = trial.run(
+                config,
+                data,
+                log=place.log,
+                checkpoint=place.checkpoint,
+                on_finding=on_finding,
+                callbacks=callbacks,
+                ticker=ticker,
+            )
+        return _concluded(config, data, place, done, track, console)
+
+
+def _concluded(
+    config: Config, data: Data, place: Folder, done: trial.Trial, track: bool | str, console: Console
+) -> Training:
+    """Score, save, diagnose and log a training that is over."""
+    model = deployable(done.model, config, data)
+    save(model, place.model)
+    report = diagnose(place.log)
+    texts.write_file(place.report, _page(report))
+    judged = outcome.judge(done.model, config, data, place)
+    result = outcome.result(config, data, done, report, judged)
+    run_id = _tracked(config, data, place, report, result, track, console)
+    result |= {"mlflow_run": run_id}
+    outcome.write_card(place, config, data, model, report, judged, result)
+    place.conclude(result)
+    return Training(config, place, model, report, judged, result)

@@ -1,0 +1,206 @@
+"""One trial: build the model that a configuration describes, and train it, watched, in its phases.
+
+This is the one place where models are trained. `tuners.train` adds what one training is worth to a person (score, report,
+card); a search calls it once for each configuration.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from diagnose import Monitor
+from diagnose.live.log import rewind
+from recipes import building
+from recipes.catalog import find
+from recipes.config import Config
+from recipes.data.base import Data
+from recipes.data.pipeline import evaluation_batches, training_batches
+from recipes.errors import RecipeError
+from recipes.parts import optimizers
+from tuners import devices
+from tuners.checkpoint import Checkpoint, Counters
+from tuners.keeper import Keeper
+from tuners.progress import Ticker
+
+#: Samples of each split that the fingerprint looks at.
+_LOOKED_AT = 64
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A training that is over.
+
+    Parameters
+    ----------
+    model
+        With the weights of its best epoch.
+    monitor
+        What watched it; ``monitor.stopped`` says why it was ended, where it was lost.
+    counters
+        Epochs, the best of them, seconds.
+    """
+
+    model: keras.Model
+    monitor: Monitor
+    counters: Counters
+    device: str
+
+
+def run(
+    config: Config,
+    data: Data,
+    *,
+    log: Path | None = None,
+    checkpoint: Path | None = None,
+    on_finding: Any = "stop",
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    ticker: Ticker | None = None,
+) -> Trial:
+    """Train the model that a configuration describes.
+
+    Parameters
+    ----------
+    config, data
+        What to train, and on what.
+    log
+        Where Monitor writes; None: nowhere.
+    checkpoint
+        A folder for the state of each epoch; where it holds one, the training goes on from there. None: in memory.
+    on_finding
+        As of `diagnose.Monitor`; ``"stop"`` ends a training that is lost.
+    callbacks
+        More callbacks.
+    ticker
+        What tells a person how far it is.
+
+    Raises
+    ------
+    RecipeError
+        It cannot be built, the devices are not there, the checkpoint is of other data or of another model.
+
+    Notes
+    -----
+    On CPUs the same configuration, data and package versions give the same weights, to the last bit, and so does a
+    training that was interrupted at any moment and resumed: the order of samples and their augmentation are functions of
+    seed and epoch, and the state of random layers is saved with the weights.
+    """
+    strategy = devices.strategy(config.training)
+    with devices.precision(config.training.precision), strategy.scope() if strategy else nullcontext():
+        return _Training(config, data, log, checkpoint, on_finding, callbacks, ticker).run(devices.describe(strategy))
+
+
+class _Training:
+    """The state of one call of `run`."""
+
+    def __init__(
+        self,
+        config: Config,
+        data: Data,
+        log: Path | None,
+        checkpoint: Path | None,
+        on_finding: Any,
+        callbacks: Sequence[keras.callbacks.Callback],
+        ticker: Ticker | None,
+    ) -> None:
+        self.config, self.data, self.ticker = config, data, ticker
+        self.recipe = find(config.recipe)
+        self.encode = self.recipe.encode(config, data.facts) if self.recipe.encode else None
+        self.phases = self.recipe.phases(config, data.facts)
+        self.checkpoint = Checkpoint(checkpoint) if checkpoint else None
+        self.counters = (self.checkpoint and self.checkpoint.counters()) or Counters()
+        self.is_resumed = self.counters.epoch > 0
+        self._check_fingerprint()
+        if log is not None:
+            rewind(log, self.counters.epoch)
+        self.monitor = Monitor(log, on_finding=on_finding)
+        self.plateau = optimizers.schedule_callbacks(config)
+        self.keeper = Keeper(self.checkpoint, self.counters, config.training.early_stopping, self.plateau)
+        self.callbacks = [self.monitor, *self.plateau, self.keeper, *callbacks, *([ticker] if ticker else [])]
+
+    def run(self, device: str) -> Trial:
+        """Build the model, go through the phases that are left, and set it to its best weights."""
+        keras.utils.set_random_seed(self.config.training.seed)
+        model = building.network(self.recipe, self.config, self.data.facts)
+        for number in range(self.counters.phase, len(self.phases)):
+            if not self.counters.over:
+                self._phase(model, number)
+        self.keeper.restore_best(model)
+        return Trial(model, self.monitor, self.counters, device)
+
+    def _phase(self, model: keras.Model, number: int) -> None:
+        """Train through a phase, from its begin or from where it was interrupted."""
+        phase = self.phases[number]
+        building.start(model, self.recipe, phase, self.config, self.data.facts)
+        if self.is_resumed:
+            self._restore(model)
+        first, last = self.counters.epoch, self.counters.phase_start + phase.epochs
+        if self.ticker:
+            self.ticker.phase = phase.name
+        patience = self.config.training.early_stopping
+        if first < last and not 0 < patience <= self.counters.waited:
+            self._fit(model, first, last)
+        self._conclude(model, number)
+
+    def _fit(self, model: keras.Model, first: int, last: int) -> None:
+        model.fit(
+            training_batches(
+                self.data.train, self.config, self.data.facts, encode=self.encode, first_epoch=first, epochs=last
+            ),
+            validation_data=evaluation_batches(
+                self.data.validation, self.config, self.data.facts, encode=self.encode
+            ),
+            steps_per_epoch=self.data.facts.steps(self.config.data.batch_size),
+            initial_epoch=first,
+            epochs=last,
+            callbacks=self.callbacks,
+            shuffle=False,  # the batches come in their order
+            verbose=0,
+        )
+
+    def _restore(self, model: keras.Model) -> None:
+        """Set the model to where the training was interrupted; what follows begins as in a training that was not."""
+        assert self.checkpoint is not None
+        if not model.built:
+            model(self.data.train.inputs(np.arange(1)))
+        self.checkpoint.restore(model, self.counters)
+        self.is_resumed = False
+
+    def _conclude(self, model: keras.Model, number: int) -> None:
+        """Note where the phase ended: the next one begins with the best weights so far."""
+        counters = self.counters
+        if self.monitor.stopped is not None:
+            counters.over = f"stopped: {self.monitor.stopped['check']}: {self.monitor.stopped['reason']}"
+        elif number + 1 == len(self.phases):
+            counters.over = "trained"
+        else:
+            self.keeper.restore_best(model)
+        counters.phase, counters.phase_start, counters.waited = number + 1, counters.epoch, 0
+        counters.callbacks = {}
+        self.keeper.save()
+
+    def _check_fingerprint(self) -> None:
+        found = fingerprint(self.data)
+        if self.is_resumed and self.counters.fingerprint != found:
+            raise RecipeError(
+                f"{self.data.facts.name} has changed since the training was interrupted: its splits would be others; "
+                "train anew in another folder"
+            )
+        self.counters.fingerprint = found
+
+
+def fingerprint(data: Data) -> str:
+    """Return a short text that changes with the data: sizes, targets, and some inputs of each split."""
+    crc = 0
+    for split in (data.train, data.validation, data.test):
+        some = np.linspace(0, len(split) - 1, min(_LOOKED_AT, len(split)), dtype=np.int64)
+        for array in (np.asarray(split.y), split.inputs(some)):
+            crc = zlib.crc32(np.ascontiguousarray(array).tobytes(), zlib.crc32(str(array.shape).encode(), crc))
+    return f"{crc:08x}"
