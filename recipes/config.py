@@ -1,7 +1,7 @@
 """The configuration of a training: one tree of settings, whose paths are change paths and hyperparameters alike.
 
-``optimizer.learning_rate`` is the same name in a YAML file, in ``--set``, in a fix (`diagnose.fix.PATHS`) and in a search
-space. A setting that a recipe leaves to the data or to other settings is ``"auto"``.
+``optimizer.learning_rate`` is the same name in a YAML file, in ``--set``, in a fix (`diagnose.fix.PATHS`) and in a
+search space. A setting that a recipe leaves to the data or to other settings is ``"auto"``.
 """
 
 from __future__ import annotations
@@ -290,7 +290,7 @@ class Config(_Section):
 @cache
 def paths() -> Mapping[str, Any]:
     """Return path -> pydantic's description of the setting, for every setting but the user's own hyperparameters."""
-    found = {}
+    found: dict[str, Any] = {}
     for section, field in Config.model_fields.items():
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, _Section):

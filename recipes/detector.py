@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import keras
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from recipes.config import Config
 from recipes.detection.boxes import anchors
-from recipes.detection.grid import Grid, encode
+from recipes.detection.grid import VALUES, Grid, encode
 from recipes.detection.loss import BoxOverlap, GridLoss
 from recipes.errors import RecipeError
 from recipes.parts import layers
@@ -67,8 +67,22 @@ def metrics(config: Config, _facts: Facts) -> list[keras.metrics.Metric]:
 
 
 def encoder(config: Config, facts: Facts) -> Callable[[NDArray[Any]], NDArray[np.float32]]:
-    """Return the function from targets (n, most, 5) to grids (n, S, S, B * 5 + C)."""
-    return partial(encode, grid=_grid(config, facts), anchors=_anchors(config, facts))
+    """Return the function from targets (n, most, 5) to grids (n, S, S, B * 5 + C); it warns of objects that are lost."""
+    grid, sizes = _grid(config, facts), _anchors(config, facts)
+
+    def encoded(targets: NDArray[Any]) -> NDArray[np.float32]:
+        found = encode(targets, grid, sizes)
+        objects = int((targets[..., 4] >= 0).sum())
+        lost = objects - int(found[..., 4 : grid.boxes * VALUES : VALUES].sum())
+        if lost:
+            warnings.warn(
+                f"{facts.name}: {lost} of {objects} objects are not learned, for {grid.boxes} others have their centre "
+                "in the same cell; raise detector.grid or detector.boxes",
+                stacklevel=2,
+            )
+        return found
+
+    return encoded
 
 
 def _grid(config: Config, facts: Facts) -> Grid:
@@ -141,8 +155,9 @@ RECIPE = Recipe(
     presets={
         "default": {
             "data.augmentation_families": ("colour", "noise"), "model.width": 16, "model.depth": 2,
-            "model.batch_norm": True, "regularization.dropout": 0.2, "optimizer.learning_rate": 3e-3,
-            "optimizer.schedule": "cosine", "training.epochs": 30, "training.early_stopping": 0,
+            "model.batch_norm": True, "regularization.dropout": 0.4, "optimizer.name": "adamw",
+            "optimizer.weight_decay": 0.02, "optimizer.learning_rate": 3e-3, "optimizer.schedule": "cosine",
+            "training.epochs": 20,
         },
         "fast": {"model.width": 8, "model.depth": 1, "training.epochs": 15},
     },

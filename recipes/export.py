@@ -1,4 +1,4 @@
-"""The model to use: raw inputs in, predictions in the targets' own units out, of Keras' own layers as far as possible."""
+"""The model to use: raw inputs in, predictions in the targets' own units out, of Keras' own layers where possible."""
 
 from __future__ import annotations
 

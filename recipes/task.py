@@ -63,7 +63,7 @@ class Task:
     deviations: tuple[float, ...] = ()
     sizes: tuple[tuple[float, float], ...] = ()
 
-    #: From this ratio of the largest class to the smallest on, accuracy alone misleads (SageMaker Debugger warns at 10).
+    #: From this ratio of the largest class to the smallest on, accuracy misleads (SageMaker Debugger warns at 10).
     IMBALANCED = 3.0
 
     @property

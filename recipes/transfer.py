@@ -93,6 +93,7 @@ RECIPE = Recipe(
     summary="a pretrained backbone with a new head, for images of which few are labelled",
     build=build,
     phases=phases,
+    encode=output.encode,
     inputs=frozenset({"image"}),
     tasks=frozenset({Kind.BINARY, Kind.MULTICLASS, Kind.MULTILABEL, Kind.REGRESSION}),
     uses=(

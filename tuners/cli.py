@@ -23,7 +23,17 @@ if TYPE_CHECKING:
     from tuners.training import Training
 
 #: Packages of the extra `tune` without which nothing can be trained.
-_NEEDED = ("tensorflow", "keras", "pydantic", "yaml", "sklearn", "albumentations", "matplotlib", "mlflow", "keras_tuner")
+_NEEDED = (
+    "tensorflow",
+    "keras",
+    "pydantic",
+    "yaml",
+    "sklearn",
+    "albumentations",
+    "matplotlib",
+    "mlflow",
+    "keras_tuner",
+)
 _PATH = click.Path(path_type=Path)
 
 
@@ -109,16 +119,16 @@ def train(**given: Any) -> int:
             console=Console(quiet=given["quiet"], width=None if sys.stdout.isatty() else 100),
         )
     except KeyboardInterrupt:
-        console.complain("interrupted; the folder that is named above has all of it: tune train --resume DIR", "tune")
+        console.complain(f"interrupted; to go on: tune train --resume {folder}", "tune")
         return EXIT_INTERRUPTED
     _tell(training, quiet=given["quiet"])
     return EXIT_FINDINGS if training.report.reaches(given["fail_on"]) else EXIT_FINE
 
 
-def _asked(given: dict[str, Any]) -> tuple[Config, Path | None]:
-    """Return the configuration that the command line asks for, and the folder that it names."""
+def _asked(given: dict[str, Any]) -> tuple[Config, Path]:
+    """Return the configuration that the command line asks for, and the folder that it names or that is next."""
     from recipes.config import Config, flattened, parse_setting, read
-    from tuners.folder import Folder
+    from tuners.folder import Folder, next_free
 
     if given["resume"] is not None:
         others = ("recipe", "data", "target", "file", "settings", "output", "epochs", "seed", "accelerator", "devices")
@@ -133,7 +143,7 @@ def _asked(given: dict[str, Any]) -> tuple[Config, Path | None]:
     config = Config.of(recipe, *layers, dict(map(parse_setting, given["settings"])))
     if not config.data.source:
         raise click.UsageError("name the data, for example: --data digits, --data table.csv --target price")
-    return config, given["output"]
+    return config, given["output"] or next_free(config).path
 
 
 def _options(given: dict[str, Any]) -> dict[str, Any]:

@@ -100,10 +100,13 @@ class Folder:
         if self.config.exists():
             if not resume:
                 raise RecipeError(
-                    f"{self.path}: holds a training already; go on with it (--resume {self.path}) or name another --output"
+                    f"{self.path}: holds a training already; go on with it (--resume {self.path}) "
+                    "or name another --output"
                 )
             if changed := list(differences(self.read_config(), config)):
-                raise RecipeError(f"{self.path}: was begun with other settings ({'; '.join(changed)}); use a new --output")
+                raise RecipeError(
+                    f"{self.path}: was begun with other settings ({'; '.join(changed)}); use a new --output"
+                )
             return
         if resume:
             raise RecipeError(f"{self.path}: holds no training to go on with (there is no config.yaml)")

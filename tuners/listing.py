@@ -30,7 +30,11 @@ def of_recipe(name: str) -> str:
     recipe = catalog.find(name)
     config = Config.of(name)
     lines = [f"{recipe.name}: {recipe.summary}", ""]
-    lines += ["For: " + ", ".join(sorted(recipe.tasks)) + "; inputs: " + ", ".join(sorted(recipe.inputs)), "", "Presets:"]
+    lines += [
+        "For: " + ", ".join(sorted(recipe.tasks)) + "; inputs: " + ", ".join(sorted(recipe.inputs)),
+        "",
+        "Presets:",
+    ]
     lines += _table(
         [(preset, ", ".join(f"{path}={value}" for path, value in set_.items()) or "the settings below")
          for preset, set_ in recipe.presets.items()]

@@ -1,83 +1,30 @@
-"""What a training has come to: predictions of the test set, their scores and picture, the result, and how it is told."""
+"""What a training has come to, in the forms in which it is kept and told: JSON, MLflow, model card, terminal."""
 
 from __future__ import annotations
 
 import platform
+import time
+from collections.abc import Mapping
 from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
-from diagnose import Report
-from recipes.catalog import find
+from diagnose import Report, Run, __version__
+from diagnose.live.log import facts_beside
 from recipes.config import Config
-from recipes.data.base import Data
-from recipes.data.pipeline import evaluation_batches
-from recipes.export import in_units
-from recipes.task import Kind
-from tuners import figures
+from recipes.data import Data
 from tuners.folder import Folder
-from tuners.score import Evaluation, Score, evaluate
+from tuners.score import Evaluation
+from tuners.tracking import TrainingRecord
 from tuners.trial import Trial
 
 if TYPE_CHECKING:
     from tuners.training import Training
 
-#: Images of the test set that are drawn with their boxes.
-_DRAWN = 12
 #: Of what versions are noted.
 _PACKAGES = ("kerasdx", "keras", "tensorflow", "numpy", "scikit-learn", "albumentations")
-
-
-def judge(model: keras.Model, config: Config, data: Data, folder: Folder) -> Evaluation:
-    """Score a trained network on the test set, and draw how it errs.
-
-    Parameters
-    ----------
-    model
-        As `recipes.build` makes it, trained.
-    config, data
-        What it was trained by, and on.
-    folder
-        Where the picture goes.
-    """
-    predicted = predictions(model, config, data)
-    task = data.facts.task
-    if task.kind is Kind.DETECTION:
-        return _judge_boxes(predicted, config, data, folder.picture)
-    evaluation = evaluate(predicted, data.test.y, task)
-    if evaluation.confusion is not None:
-        figures.confusion_matrix(evaluation, task.names, folder.picture)
-    elif task.kind is Kind.REGRESSION:
-        figures.residuals(predicted, data.test.y, task.names, folder.picture)
-    return evaluation
-
-
-def predictions(model: keras.Model, config: Config, data: Data) -> NDArray[Any]:
-    """Return what a trained network predicts for the test set, (n, units), in the targets' own units."""
-    inputs = evaluation_batches(data.test, config, data.facts).map(lambda x, _y: x)
-    return np.asarray(in_units(model, config, data).predict(inputs, verbose=0))
-
-
-def _judge_boxes(outputs: NDArray[Any], config: Config, data: Data, picture: Path) -> Evaluation:
-    """Score a detector by its mean average precision, and draw what it finds."""
-    from recipes.detection import grid, pictures
-    from recipes.detection.precision import COCO_OVERLAPS, average_precision
-
-    truth, facts = data.test.y, data.facts
-    found = grid.decode(outputs, config.detector, grid.LEAST_SCORE)
-    scores = []
-    for name, overlaps in (("map_50", 0.5), ("map_50_95", COCO_OVERLAPS)):
-        precision = average_precision(truth, found, overlaps)
-        scores.append(Score(name, precision.mean, *precision.interval(), "bootstrap"))
-    some = np.arange(min(_DRAWN, len(truth)))
-    shown = grid.decode(outputs[some], config.detector)
-    limits = (facts.inputs.low, facts.inputs.high)
-    pictures.picture(data.test.inputs(some), truth[some], shown, facts.task.names, picture, limits)
-    return Evaluation(facts.task.kind, scores[0], tuple(scores), len(truth))
 
 
 def result(
@@ -103,6 +50,60 @@ def result(
     }
 
 
+def record(
+    config: Config, folder: Folder, report: Report, evaluation: Evaluation, result: Mapping[str, Any]
+) -> TrainingRecord:
+    """Return what MLflow is to know of a training."""
+    run = report.runs[0]
+    ended = time.time()
+    metrics = {f"test_{score.metric}": score.value for score in evaluation.scores if score.is_known}
+    metrics |= {
+        "best_epoch": result["best_epoch"],
+        "epochs_run": result["epochs"],
+        "health_findings": len(run.findings),
+        "parameters": result["parameters"],
+    }
+    if result["best_val_loss"] is not None:
+        metrics["best_val_loss"] = result["best_val_loss"]
+    files = (
+        folder.config,
+        folder.log,
+        facts_beside(folder.log),
+        folder.report,
+        folder.card,
+        folder.picture,
+        folder.model,
+    )
+    return TrainingRecord(
+        experiment=f"{config.recipe} {result['data']['name']}",
+        run=folder.path.name,
+        started=ended - result["seconds"],
+        ended=ended,
+        parameters=config.flat(),
+        curves=_curves(run.run),
+        metrics=metrics,
+        tags={
+            "kerasdx.version": __version__,
+            "diagnosis.verdict": run.verdict,
+            "diagnosis.findings": ", ".join(finding.check for finding in run.findings),
+        },
+        note=folder.card.read_text(encoding="utf-8").partition("---\n")[2].partition("---\n")[2],
+        artifacts=tuple(path for path in files if path.exists()),
+        is_failed=result["over"] != "trained",
+    )
+
+
+def _curves(run: Run) -> dict[str, list[tuple[float, float]]]:
+    """Return column of the log -> (epoch, value) of the epochs in which it was measured."""
+    curves = {series.name: list(zip(series.epochs, series.values, strict=True)) for series in run.series}
+    for statistic in run.layers.values():
+        for layer, values in zip(statistic.layers, statistic.values.T, strict=True):
+            was_measured = ~np.isnan(values)
+            pairs = zip(statistic.epochs[was_measured], values[was_measured], strict=True)
+            curves[f"{statistic.name}/{layer}"] = list(pairs)
+    return curves
+
+
 def versions() -> dict[str, str]:
     """Return the versions of what a training's numbers depend on."""
     found = {"python": platform.python_version()}
@@ -120,7 +121,8 @@ def summary(training: Training) -> str:
     lines = [f"Test set ({training.evaluation.samples:,} samples, never trained or chosen on):"]
     lines += [f"  {score}" for score in training.evaluation.scores]
     lines += [f"  {note}" for note in training.evaluation.notes]
-    lines += ["", f"Best epoch {result['best_epoch'] + 1} of {result['epochs']}, {result['seconds']:.0f} s, on {result['device']}"]
+    best = f"Best epoch {result['best_epoch'] + 1} of {result['epochs']}, {result['seconds']:.0f} s, {result['device']}"
+    lines += ["", best]
     files = [
         (place.model, "the model; loads without kerasdx: keras.saving.load_model"),
         (place.report, "the health report as a page"),

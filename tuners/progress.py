@@ -55,7 +55,9 @@ class Ticker(keras.callbacks.Callback):
             self._bar.start()
         return self
 
-    def __exit__(self, _type: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None) -> None:
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
+    ) -> None:
         if self._bar is not None:
             self._bar.stop()
         if self._last:

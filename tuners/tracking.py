@@ -30,7 +30,7 @@ DEFAULT_STORE = "mlruns/mlflow.db"
 #: makers, nothing is drawn on the terminal.
 _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
@@ -47,7 +47,7 @@ _SQLITE = "sqlite:///"
 #: A colon is not allowed on every system.
 _NOT_IN_NAMES = re.compile(r"[^\w./\- ]")
 _MOST_NAME, _MOST_PARAMETER, _MOST_TAG = 250, 6000, 5000
-_MOST_MESSAGE = 300
+_MOST_MESSAGE = 200
 
 
 class TrackingError(RecipeError):
@@ -327,8 +327,9 @@ def _readable_errors(uri: str) -> Iterator[None]:
         raise
     except Exception as error:
         shown = _without_password(uri)
-        lines = str(error).strip().replace(uri, shown).splitlines()
-        what = _cut(" ".join((lines[0] if lines else type(error).__name__).split()), _MOST_MESSAGE)
+        said = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.strerror else str(error)
+        lines = said.strip().replace(uri, shown).splitlines() or [type(error).__name__]
+        what = _cut(" ".join(lines[0].split()), _MOST_MESSAGE)
         raise TrackingError(
             f"the training is not in MLflow at {shown}: {what}; name another store with MLFLOW_TRACKING_URI"
         ) from None

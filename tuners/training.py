@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 from rich.console import Console
 
 from diagnose import Report, diagnose
 from diagnose import console as texts
+from diagnose.renderers import html
+from recipes import export
 from recipes.catalog import find
 from recipes.config import Config
-from recipes.data import load_data
-from recipes.data.base import Data
-from recipes.errors import RecipeError
-from recipes.export import deployable, save
-from tuners import outcome, trial
+from recipes.data import Data, load_data
+from tuners import outcome, tracking, trial
 from tuners.folder import Folder, next_free
+from tuners.judging import judge
 from tuners.progress import Ticker
-from tuners.tracking import TrackingError
+from tuners.score import Evaluation
+from tuners.trial import Trial
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class Training:
     folder: Folder
     model: keras.Model
     report: Report
-    evaluation: Any
+    evaluation: Evaluation
     result: Mapping[str, Any]
 
     @property
@@ -114,7 +112,8 @@ def train(
     console = console or Console(quiet=True)
     place = Folder(Path(folder)) if folder is not None else next_free(config)
     with place.held():
-        data = data or _loaded(config, console)
+        if data is None:
+            data = load_data(config)
         find(config.recipe).check_data(data.facts)
         place.begin(config, resume=resume)
         console.print(_opening(config, data, place), markup=False, highlight=False)
@@ -128,21 +127,42 @@ def train(
                 callbacks=callbacks,
                 ticker=ticker,
             )
-        return _concluded(config, data, place, done, track, console)
+        return _concluded(config, data, place, done, track)
 
 
-def _concluded(
-    config: Config, data: Data, place: Folder, done: trial.Trial, track: bool | str, console: Console
-) -> Training:
+def _concluded(config: Config, data: Data, place: Folder, done: Trial, track: bool | str) -> Training:
     """Score, save, diagnose and log a training that is over."""
-    model = deployable(done.model, config, data)
-    save(model, place.model)
+    model = export.deployable(done.model, config, data)
+    export.save(model, place.model)
     report = diagnose(place.log)
-    texts.write_file(place.report, _page(report))
-    judged = outcome.judge(done.model, config, data, place)
-    result = outcome.result(config, data, done, report, judged)
-    run_id = _tracked(config, data, place, report, result, track, console)
-    result |= {"mlflow_run": run_id}
-    outcome.write_card(place, config, data, model, report, judged, result)
+    texts.write_file(place.report, html.render(report))
+    evaluation = judge(done.model, config, data, place.picture)
+    result = outcome.result(config, data, model, done, report, evaluation)
+    outcome.write_card(place, config, data, model, report, evaluation, result)
+    result["mlflow_run"] = _tracked(config, place, report, evaluation, result, track) if track else None
     place.conclude(result)
-    return Training(config, place, model, report, judged, result)
+    return Training(config, place, model, report, evaluation, result)
+
+
+def _tracked(
+    config: Config, place: Folder, report: Report, evaluation: Evaluation, result: dict[str, Any], track: bool | str
+) -> str | None:
+    """Log the training to MLflow and return the run's id; a store that fails costs a line, and not the training."""
+    record = outcome.record(config, place, report, evaluation, result)
+    try:
+        return tracking.log_training(record, None if track is True else str(track))
+    except tracking.TrackingError as error:
+        texts.complain(f"{error}; the training is complete in {place.path}", "tune")
+        return None
+
+
+def _opening(config: Config, data: Data, place: Folder) -> str:
+    """Return what is about to happen."""
+    facts = data.facts
+    counts = ", ".join(f"{count:,} {name}" for name, count in facts.samples.items())
+    lines = [
+        f"{config.recipe} on {facts.name}: {facts.task.kind}, {counts} samples",
+        *(f"  note: {note}" for note in facts.notes),
+        f"  into {place.path} (Ctrl-C, or worse: tune train --resume {place.path})",
+    ]
+    return "\n".join(lines)

@@ -1,7 +1,7 @@
 """One trial: build the model that a configuration describes, and train it, watched, in its phases.
 
-This is the one place where models are trained. `tuners.train` adds what one training is worth to a person (score, report,
-card); a search calls it once for each configuration.
+This is the one place where models are trained. `tuners.training` adds what one training is worth to a person (score,
+report, card); a search calls it once for each configuration.
 """
 
 from __future__ import annotations
@@ -89,8 +89,8 @@ def run(
     Notes
     -----
     On CPUs the same configuration, data and package versions give the same weights, to the last bit, and so does a
-    training that was interrupted at any moment and resumed: the order of samples and their augmentation are functions of
-    seed and epoch, and the state of random layers is saved with the weights.
+    training that was interrupted at any moment and resumed: the order of samples and their augmentation are functions
+    of seed and epoch, and the state of random layers is saved with the weights.
     """
     strategy = devices.strategy(config.training)
     with devices.precision(config.training.precision), strategy.scope() if strategy else nullcontext():
@@ -154,9 +154,7 @@ class _Training:
             training_batches(
                 self.data.train, self.config, self.data.facts, encode=self.encode, first_epoch=first, epochs=last
             ),
-            validation_data=evaluation_batches(
-                self.data.validation, self.config, self.data.facts, encode=self.encode
-            ),
+            validation_data=evaluation_batches(self.data.validation, self.config, self.data.facts, encode=self.encode),
             steps_per_epoch=self.data.facts.steps(self.config.data.batch_size),
             initial_epoch=first,
             epochs=last,

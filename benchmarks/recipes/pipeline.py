@@ -3,9 +3,9 @@
     python -m benchmarks.recipes.pipeline [--rounds N] [--only waiting|throughput]
 
 Waiting: the training step on batches of our pipeline, beside the same step on one batch that is there already, in turns
-and in one process. "waits" is the share of the time in which the step has no batch to work on; "ratio" is the whole time
-of a round beside that of the batch that is there, which also holds what preparing data takes from the step where both
-share the same cores.
+and in one process. "waits" is the share of the time in which the step has no batch to work on; "ratio" is the whole
+time of a round beside that of the batch that is there, which also holds what preparing data takes from the step where
+both share the same cores.
 
 Throughput: images a second of our pipeline (shuffled, gathered, augmented, ahead of time) beside a plain loop over the
 same images with the same Albumentations transforms, in turns.

@@ -64,7 +64,7 @@ def augmenter(config: Config, facts: Facts) -> Augment:
     Raises
     ------
     ConfigError
-        The inputs are no images; or boxes are to be found in them, and a family would move or hide what is in the boxes.
+        The inputs are no images; or boxes are to be found in them, and a family would move or hide their content.
     """
     strength, families = config.data.augmentation, config.data.augmentation_families
     if not strength or not families:
@@ -154,8 +154,8 @@ def _geometric(strength: float, shape: tuple[int, ...], flips: bool) -> list[Any
 
     height, width = shape[:2]
     degrees, scale = strength * RANGES["rotation"], strength * RANGES["scale"]
-    # In whole pixels: parts of them do no more than blur small images.
-    across, down = (round(strength * RANGES["shift"] * side) for side in (width, height))
+    # In whole pixels, for parts of them blur small images; and no further than allowed.
+    across, down = (int(strength * RANGES["shift"] * side) for side in (width, height))
     library = _albumentations()
     affine = library.Affine(
         rotate=(-degrees, degrees),

@@ -21,7 +21,8 @@ _FEW_DISTINCT = 20
 
 _TRUTH = {"true": 1.0, "yes": 1.0, "y": 1.0, "false": 0.0, "no": 0.0, "n": 0.0}
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?")
-_ID_NAME = re.compile(r"(|index|row|id|.*[ _-]id|unnamed: ?\d+)", re.IGNORECASE)
+#: Names of columns that tell rows apart; `CsvFile` and pandas call a column without a name by its number.
+_ID_NAME = re.compile(r"index|row|id|.*[ _-]id|column \d+|unnamed: ?\d+", re.IGNORECASE)
 
 Kind = Literal["number", "truth", "date", "category"]
 FloatArray = NDArray[np.float64]

@@ -1,7 +1,7 @@
 """Batches for `fit` and `evaluate`, by tf.data.
 
-Whatever is drawn at random follows from the seed, the epoch and the number of the batch alone: not from threads, nor from
-what was drawn before. So a training that is resumed at an epoch sees what it would have seen had it not been interrupted.
+Whatever is drawn at random follows from the seed, the epoch and the number of the batch alone: not from threads, nor
+from what was drawn before. So a training that is resumed at an epoch sees what it would have seen uninterrupted.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def training_batches(
     Returns
     -------
     tf.data.Dataset
-        Of (x, y), or (x, y, weights) where classes are weighed; ``ceil(len(split) / data.batch_size)`` batches an epoch,
-        the last of which may be smaller. For ``fit`` with ``initial_epoch=first_epoch`` and ``steps_per_epoch``
+        Of (x, y), or (x, y, weights) where classes are weighed; ``ceil(len(split) / data.batch_size)`` batches an
+        epoch, the last of which may be smaller. For ``fit`` with ``initial_epoch=first_epoch`` and ``steps_per_epoch``
         (`Facts.steps`).
 
     Raises

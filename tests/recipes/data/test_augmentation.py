@@ -208,15 +208,18 @@ def test_images_may_be_tiny_and_of_any_number_of_channels(shape: tuple[int, ...]
 
 
 def test_small_images_stay_readable() -> None:
-    """Of a digit of 8 x 8 pixels most of the ink stays."""
+    """Digits of 8 x 8 pixels can still be told apart, and teach what digits look like that are not augmented."""
     from sklearn.datasets import load_digits
+    from sklearn.svm import SVC
 
-    x = load_digits().images[:100, ..., None].astype(np.float32)
+    digits = load_digits()
+    x, y = digits.images[..., None].astype(np.float32), digits.target
     facts = pictures.facts(pictures.of_task(Kind.BINARY, x).task, x, 0, 16)
-    changed = augmenter(config(augmentation="medium", augmentation_families="geometric", flips=False), facts)(x, (0,))
-    assert 0.8 < changed.sum() / x.sum() < 1.25
-    alike = [np.corrcoef(one.ravel(), other.ravel())[0, 1] for one, other in zip(x, changed, strict=True)]
-    assert np.median(alike) > 0.5
+    augment = augmenter(config(augmentation="medium", flips=False), facts)
+    copies = np.concatenate([augment(x[:1000], (0, epoch)) for epoch in range(3)])
+    reader = SVC().fit(copies.reshape(3000, -1), np.tile(y[:1000], 3))
+    assert reader.score(x[1000:].reshape(797, -1), y[1000:]) > 0.93  # 0.96 when trained on the digits themselves
+    assert reader.score(augment(x[1000:], (1,)).reshape(797, -1), y[1000:]) > 0.7  # chance: 0.1
 
 
 def test_boxes_are_neither_moved_nor_hidden() -> None:

@@ -23,9 +23,14 @@ def load(**settings: float) -> Data:
     return scattered.load(Config().replace({f"data.{name}": value for name, value in settings.items()}))
 
 
-def digits_of(split: Split) -> list[list[int]]:
+def rows_of(split: Split) -> list[list[int]]:
     """Return the rows in scikit-learn's data of the digits of each canvas."""
     return [[int(row) for row in str(id_).removeprefix("digits ").split("+")] for id_ in split.ids]
+
+
+def digits_of(split: Split) -> set[int]:
+    """Return the rows of all digits of a split."""
+    return {row for rows in rows_of(split) for row in rows}
 
 
 def objects_of(split: Split) -> list[np.ndarray]:
@@ -49,7 +54,7 @@ def test_images_targets_and_facts_fit_together():
 
 def test_no_digit_is_in_two_splits():
     data = load()
-    rows = [set(sum(digits_of(split), [])) for split in (data.train, data.validation, data.test)]
+    rows = [digits_of(split) for split in (data.train, data.validation, data.test)]
     assert min(map(len, rows)) > 20
     assert not rows[0] & rows[1]
     assert not rows[0] & rows[2]
@@ -58,7 +63,7 @@ def test_no_digit_is_in_two_splits():
 
 def test_the_class_of_an_object_is_that_of_its_digit():
     data, kinds = load(), load_digits().target
-    for rows, objects in zip(digits_of(data.test), objects_of(data.test), strict=True):
+    for rows, objects in zip(rows_of(data.test), objects_of(data.test), strict=True):
         assert objects[:, 4].tolist() == kinds[rows].tolist()
 
 
@@ -97,7 +102,7 @@ def test_the_same_seed_draws_the_same_and_another_one_does_not():
     assert np.array_equal(first.test.x, same.test.x)
     assert np.array_equal(first.test.y, same.test.y)
     assert not np.array_equal(first.test.x, other.test.x)
-    assert set(sum(digits_of(first.test), [])) != set(sum(digits_of(other.test), []))
+    assert digits_of(first.test) != digits_of(other.test)
 
 
 def test_shares_of_the_splits_are_heeded():

@@ -1,0 +1,284 @@
+"""Trainings in MLflow: what is stored can be read, and a store that fails costs a line."""
+
+import logging
+import math
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("mlflow")
+
+from mlflow.tracking import MlflowClient
+
+from diagnose.readers import read
+from tuners import tracking
+from tuners.tracking import TrackingError, TrainingRecord, log_training, store_uri
+
+RECORD = TrainingRecord(
+    experiment="digits",
+    run="mlp, seed 0",
+    started=1_700_000_000.0,
+    ended=1_700_000_012.5,
+    parameters={
+        "recipe": "mlp", "optimizer.learning_rate": 0.001, "model.width": 64, "model.batch_norm": False,
+        "data.target": ("height", "weight"), "hyperparameters.rate": None, "data.source": "",
+    },
+    curves={
+        "loss": [(0, 1.0), (1, 0.5), (2, 0.25)],
+        "val_loss": [(0, 1.1), (1, math.nan), (2, math.inf)],
+        "grad_norm/dense": [(0, 0.1), (1, 0.2), (2, 0.3)],
+        "grad_norm/dense_1": [(0, 0.1), (1, 0.2), (2, 0.3)],
+    },
+    metrics={"test_accuracy": 0.9, "best_val_loss": 1.1, "best_epoch": 0, "epochs_run": 3},
+    tags={"diagnosis.verdict": "warning"},
+    note="# A run\n\nWith **bold** words.",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A working directory with a store in it, its name a hard one."""
+    folder = tmp_path_factory.mktemp("a b%20c#d")
+    log_training(replace(RECORD, experiment="first"), f"sqlite:///{folder}/mlruns/mlflow.db")
+    return folder
+
+
+@pytest.fixture
+def here(folder, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def stored(run_id):
+    return MlflowClient(tracking_uri=store_uri(Path.cwd())).get_run(run_id)
+
+
+def history(run_id, name):
+    points = MlflowClient(tracking_uri=store_uri(Path.cwd())).get_metric_history(run_id, name)
+    return [(point.step, point.value) for point in points]
+
+
+class TestStored:
+    def test_a_run_with_its_names_times_and_status(self, here):
+        run = stored(log_training(RECORD))
+        assert run.info.run_name == "mlp, seed 0"
+        assert run.info.status == "FINISHED"
+        assert (run.info.start_time, run.info.end_time) == (1_700_000_000_000, 1_700_000_012_500)
+
+    def test_a_training_that_failed(self, here):
+        assert stored(log_training(replace(RECORD, is_failed=True))).info.status == "FAILED"
+
+    def test_every_setting_numbers_as_numbers(self, here):
+        assert stored(log_training(RECORD)).data.params == {
+            "recipe": "mlp", "optimizer.learning_rate": "0.001", "model.width": "64", "model.batch_norm": "false",
+            "data.target": "height, weight", "hyperparameters.rate": "", "data.source": "",
+        }  # fmt: skip
+
+    def test_curves_and_single_metrics(self, here):
+        run_id = log_training(RECORD)
+        assert history(run_id, "loss") == [(0, 1.0), (1, 0.5), (2, 0.25)]
+        assert history(run_id, "grad_norm/dense") == [(0, 0.1), (1, 0.2), (2, 0.3)]
+        assert history(run_id, "best_epoch") == [(0, 0)]
+
+    def test_tags_and_the_description(self, here):
+        tags = stored(log_training(RECORD)).data.tags
+        assert tags["diagnosis.verdict"] == "warning"
+        assert tags["mlflow.note.content"].startswith("# A run")
+
+    def test_files_and_folders_beside_the_store(self, here, tmp_path):
+        (tmp_path / "figures").mkdir()
+        (tmp_path / "figures" / "confusion.png").write_bytes(b"png")
+        (tmp_path / "report.html").write_text("<p>fine</p>")
+        run_id = log_training(replace(RECORD, artifacts=(tmp_path / "report.html", tmp_path / "figures")))
+        artifacts = here / "mlruns" / "artifacts" / run_id / "artifacts"
+        assert (artifacts / "report.html").read_text() == "<p>fine</p>"
+        assert (artifacts / "figures" / "confusion.png").read_bytes() == b"png"
+
+    def test_more_than_fits_in_one_request(self, here):
+        curves = {f"update_ratio/layer_{i}": [(epoch, 1.0) for epoch in range(12)] for i in range(100)}
+        parameters = {f"model.setting_{i}": i for i in range(150)}
+        data = stored(log_training(replace(RECORD, curves=curves, parameters=parameters))).data
+        assert len(data.params) == 150
+        assert len(data.metrics) == 104
+
+    def test_names_that_mlflow_does_not_take(self, here):
+        curves = {
+            "grad_norm/block:1//conv*": [(0, 1.0), (1, 2.0)], "grad_norm/block_1/conv_": [(0, 3.0), (1, 4.0)],
+            "../x": [(0, 1.0), (1, 5.0)], "é" * 300: [(0, 1.0), (1, 6.0)],
+        }  # fmt: skip
+        metrics = stored(log_training(replace(RECORD, curves=curves, metrics={}))).data.metrics
+        assert metrics == {
+            "grad_norm/block_1/conv_": 2.0, "grad_norm/block_1/conv__2": 4.0, "x": 5.0, "é" * 250: 6.0
+        }  # fmt: skip
+
+    def test_a_metric_that_is_also_a_curve_adds_no_point_to_it(self, here):
+        run_id = log_training(replace(RECORD, metrics={"loss": 0.2}))
+        assert history(run_id, "loss") == [(0, 1.0), (1, 0.5), (2, 0.25)]
+        assert history(run_id, "loss_2") == [(0, 0.2)]
+
+    def test_texts_that_are_too_long_are_cut(self, here):
+        data = stored(log_training(replace(RECORD, parameters={"a": "x" * 9000}, note="y" * 9000))).data
+        assert data.params["a"] == "x" * 5999 + "…"
+        assert len(data.tags["mlflow.note.content"]) == 5000
+
+
+class TestDiagnosed:
+    def test_a_stored_run_is_what_the_reader_reads(self, here):
+        (run,) = read(f"mlflow:{log_training(RECORD)}")
+        assert run.get("loss").values.tolist() == [1.0, 0.5, 0.25]
+        assert [str(value) for value in run.get("val_loss").values] == ["1.1", "nan", "inf"]
+        assert run.layers["grad_norm"].layers == ("dense", "dense_1")
+        assert [series.name for series in run.series] == ["loss", "val_loss"]
+        assert run.config["hyperparameters"]["optimizer.learning_rate"] == "0.001"
+
+
+class TestStore:
+    def test_the_default_is_a_file_of_the_working_directory(self, tmp_path, monkeypatch):
+        monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        assert store_uri(tmp_path) == f"sqlite:///{tmp_path}/mlruns/mlflow.db"
+        assert list(tmp_path.iterdir()) == []
+
+    def test_the_user_s_own_store_is_heeded(self, folder, tmp_path, monkeypatch):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlruns/mlflow.db")
+        monkeypatch.chdir(tmp_path)
+        assert stored(log_training(RECORD)).info.status == "FINISHED"
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_relative_store_keeps_its_files_where_it_is(self, here, tmp_path, monkeypatch):
+        run_id = log_training(RECORD, "sqlite:///mlruns/mlflow.db")
+        assert stored(run_id).info.artifact_uri.startswith("file:///")
+
+    def test_a_store_whose_making_was_interrupted_is_not_there(self, tmp_path, monkeypatch):
+        import mlflow.store.tracking.sqlalchemy_store as module
+
+        def interrupted(uri, _artifacts):
+            Path(uri.removeprefix("sqlite:///")).write_bytes(b"half of it")
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(module, "SqlAlchemyStore", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            log_training(RECORD, f"sqlite:///{tmp_path}/mlflow.db")
+        assert [path.name for path in tmp_path.iterdir()] == [".mlflow.db.lock"]
+
+    @pytest.mark.long
+    def test_two_processes_that_make_it_at_once(self, tmp_path):
+        code = (
+            "from tests.tuners.test_tracking import RECORD\n"
+            "from tuners.tracking import log_training\n"
+            f"print(log_training(RECORD, 'sqlite:///{tmp_path}/mlruns/mlflow.db'))"
+        )
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        both = [
+            subprocess.Popen(
+                [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            )
+            for _ in range(2)
+        ]
+        said = [process.communicate(timeout=240) for process in both]
+        assert [errors for _, errors in said] == ["", ""]
+        client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/mlruns/mlflow.db")
+        assert {client.get_run(run_id.strip()).info.status for run_id, _ in said} == {"FINISHED"}
+        assert sorted(e.name for e in client.search_experiments()) == ["Default", "digits"]
+
+    def test_nothing_is_said(self, here, capfd):
+        level = logging.getLogger("mlflow").level
+        log_training(RECORD)
+        assert capfd.readouterr() == ("", "")
+        assert logging.getLogger("mlflow").level == level
+
+
+class TestFailure:
+    def fails(self, uri, match):
+        with pytest.raises(TrackingError, match=match) as caught:
+            log_training(RECORD, uri)
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < 500
+        return str(caught.value)
+
+    def test_a_place_where_nothing_can_be_written(self, tmp_path):
+        (tmp_path / "file").write_text("")
+        said = self.fails(
+            f"sqlite:///{tmp_path}/file/mlflow.db", f"not in MLflow at sqlite:///{tmp_path}/file/mlflow.db"
+        )
+        assert said.endswith("name another store with MLFLOW_TRACKING_URI")
+
+    def test_a_file_that_is_no_database(self, tmp_path):
+        (tmp_path / "mlflow.db").write_text("no database at all" * 100)
+        self.fails(f"sqlite:///{tmp_path}/mlflow.db", "file is not a database")
+
+    def test_a_store_that_mlflow_does_not_know(self):
+        self.fails("bogus://store", "unsupported URI")
+
+    def test_a_question_mark(self, tmp_path):
+        self.fails(f"sqlite:///{tmp_path}/why?/mlflow.db", "question mark")
+
+    def test_a_server_that_is_down(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            self.fails(f"http://127.0.0.1:{taken.getsockname()[1]}", "API request")
+
+    def test_a_server_that_never_answers(self, monkeypatch):
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+        with socket.socket() as silent:
+            silent.bind(("127.0.0.1", 0))
+            silent.listen()
+            self.fails(f"http://127.0.0.1:{silent.getsockname()[1]}", "API request")
+
+    def test_a_database_server_that_hangs(self, monkeypatch):
+        class Hanging:
+            def __init__(self, tracking_uri):
+                pass
+
+            def search_experiments(self, max_results):
+                socket.socketpair()[0].recv(1)
+
+        monkeypatch.setattr("mlflow.tracking.MlflowClient", Hanging)
+        monkeypatch.setattr(tracking, "_OPEN_SECONDS", 0.05)
+        said = self.fails("postgresql://me:secret@db/runs", "no answer within 0.05 seconds")
+        assert "secret" not in said
+        assert "postgresql://me:***@db/runs" in said
+
+    def test_an_experiment_that_was_deleted(self, here):
+        client = MlflowClient(tracking_uri=store_uri(here))
+        deleted = client.create_experiment("gone")
+        client.delete_experiment(deleted)
+        with pytest.raises(TrackingError, match=f"'gone' was deleted.*restore --experiment-id {deleted}"):
+            log_training(replace(RECORD, experiment="gone"))
+
+    def test_a_file_that_is_not_there_leaves_the_run(self, here, tmp_path):
+        with pytest.raises(TrackingError, match="absent"):
+            log_training(replace(RECORD, experiment="no file", artifacts=(tmp_path / "absent.html",)))
+        client = MlflowClient(tracking_uri=store_uri(here))
+        experiment = client.get_experiment_by_name("no file")
+        (run,) = client.search_runs([experiment.experiment_id])
+        assert (run.info.status, run.data.metrics["test_accuracy"]) == ("FINISHED", 0.9)
+
+    def test_a_run_that_could_not_be_written_whole_is_marked(self, here, monkeypatch):
+        def full(*_args, **_kwargs):
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patch, pytest.raises(TrackingError, match="No space left"):
+            patch.setattr(MlflowClient, "log_batch", full)
+            log_training(replace(RECORD, experiment="full disk"))
+        client = MlflowClient(tracking_uri=store_uri(here))
+        (run,) = client.search_runs([client.get_experiment_by_name("full disk").experiment_id])
+        assert run.info.status == "FAILED"
+
+    def test_mlflow_is_not_installed(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "mlflow.tracking", None)
+        self.fails("sqlite:///x.db", r"pip install 'kerasdx\[mlflow\]'")
+
+
+def test_the_user_s_switches_stay_and_ours_go(here, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "77")
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
+    log_training(RECORD)
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77"
+    assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
