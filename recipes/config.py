@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import reprlib
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -369,11 +370,11 @@ def parse_setting(text: str) -> tuple[str, Any]:
     """
     path, equals, value = text.partition("=")
     if not equals or not path.strip():
-        raise ConfigError(f"--set {text!r} is not PATH=VALUE, for example optimizer.learning_rate=0.01")
+        raise ConfigError(f"--set {_shown(text)} is not PATH=VALUE, for example optimizer.learning_rate=0.01")
     try:
         return path.strip(), yaml.safe_load(value)
     except (yaml.YAMLError, RecursionError):
-        raise ConfigError(f"--set {text!r}: the value cannot be read; put quotes around it") from None
+        raise ConfigError(f"--set {_shown(text)}: the value cannot be read; put quotes around it") from None
 
 
 def differences(before: Config, after: Config) -> Iterator[str]:
@@ -388,10 +389,15 @@ def _form(path: Path) -> str:
     return "JSON" if path.suffix == ".json" else "YAML"
 
 
+def _shown(value: Any) -> str:
+    """Return the beginning of a value; a few lines of YAML can stand for more than memory holds."""
+    text = reprlib.repr(value) if not isinstance(value, str) else repr(value[:100])
+    return text if len(text) < 80 else f"{text[:77]}..."
+
+
 def _first(error: ValidationError) -> str:
     """Return pydantic's first complaint as a line: which setting, what it must be, what it was."""
     first = error.errors(include_url=False)[0]
     path = ".".join(str(part) for part in first["loc"] if not str(part).startswith("function-"))
-    given = repr(first["input"])
     message = first["msg"].removeprefix("Input ").removeprefix("Value error, ")
-    return f"{path}: {message}, not {given if len(given) < 80 else given[:77] + '...'}"
+    return f"{path}: {message}, not {_shown(first['input'])}"

@@ -67,7 +67,7 @@ def metrics(config: Config, _facts: Facts) -> list[keras.metrics.Metric]:
 
 
 def encoder(config: Config, facts: Facts) -> Callable[[NDArray[Any]], NDArray[np.float32]]:
-    """Return the function from targets (n, most, 5) to grids (n, S, S, B * 5 + C); it warns of objects that are lost."""
+    """Return the function from targets (n, most, 5) to grids (n, S, S, B * 5 + C); it warns where objects are lost."""
     grid, sizes = _grid(config, facts), _anchors(config, facts)
 
     def encoded(targets: NDArray[Any]) -> NDArray[np.float32]:

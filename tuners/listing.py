@@ -44,7 +44,7 @@ def of_recipe(name: str) -> str:
     if recipe.name == "transfer":
         from recipes.parts import backbones
 
-        lines += ["", "Backbones (transfer.backbone):", *_wrapped(", ".join(backbones.NAMES))]
+        lines += ["", "Backbones (transfer.backbone):", *_wrapped(", ".join(backbones.PRESETS))]
     return "\n".join(lines)
 
 

@@ -54,8 +54,9 @@ class Score:
     low, high
         Interval in which the score of all such samples lies with the probability `level`.
     method
-        How the interval was found: ``wilson``, ``zou-donner``, ``newcombe``, ``log-t``; ``not finite`` where
-        predictions are NaN or infinite, ``undefined`` where such samples have no such score.
+        How the interval was found: ``wilson``, ``zou-donner``, ``newcombe``, ``log-t``, ``bootstrap`` (of
+        detection); ``not finite`` where predictions are NaN or infinite, ``undefined`` where such samples have no such
+        score.
     level
         Of the interval.
     """

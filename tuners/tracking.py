@@ -44,6 +44,8 @@ _LOCK_SECONDS = 120.0
 _BUSY_SECONDS = 30.0
 
 _SQLITE = "sqlite:///"
+#: They mean something in a URI, and whether MLflow takes them literally depends on its parts' versions.
+_NOT_IN_PATHS = re.compile(r"\?|%[0-9A-Fa-f]{2}")
 #: A colon is not allowed on every system.
 _NOT_IN_NAMES = re.compile(r"[^\w./\- ]")
 _MOST_NAME, _MOST_PARAMETER, _MOST_TAG = 250, 6000, 5000
@@ -189,8 +191,12 @@ def _database(uri: str) -> Path | None:
     """Return the file of an sqlite store; None for any other."""
     if not uri.startswith(_SQLITE):
         return None
-    if "?" in uri:
-        raise TrackingError(f"MLflow cannot store under {uri}: it has a question mark; set MLFLOW_TRACKING_URI")
+    found = _NOT_IN_PATHS.search(uri)
+    if found:
+        raise TrackingError(
+            f"the training is not in MLflow: it takes no path with {found[0]!r} in it, as {uri} has; "
+            "name another store with MLFLOW_TRACKING_URI"
+        )
     return Path(uri.removeprefix(_SQLITE))
 
 

@@ -17,7 +17,7 @@ from recipes import export
 from recipes.catalog import find
 from recipes.config import Config
 from recipes.data import Data, load_data
-from tuners import outcome, tracking, trial
+from tuners import devices, outcome, tracking, trial
 from tuners.folder import Folder, next_free
 from tuners.judging import judge
 from tuners.progress import Ticker
@@ -112,11 +112,13 @@ def train(
     console = console or Console(quiet=True)
     place = Folder(Path(folder)) if folder is not None else next_free(config)
     with place.held():
+        strategy = devices.strategy(config.training)  # before anything is computed: afterwards it cannot be chosen
         if data is None:
             data = load_data(config)
         find(config.recipe).check_data(data.facts)
         place.begin(config, resume=resume)
-        console.print(_opening(config, data, place), markup=False, highlight=False)
+        note = devices.precision_note(config.training.precision, strategy)
+        console.print(_opening(config, data, place, note), markup=False, highlight=False)
         with Ticker(config.training.epochs, console) as ticker:
             done = trial.run(
                 config,
@@ -156,13 +158,13 @@ def _tracked(
         return None
 
 
-def _opening(config: Config, data: Data, place: Folder) -> str:
+def _opening(config: Config, data: Data, place: Folder, note: str) -> str:
     """Return what is about to happen."""
     facts = data.facts
     counts = ", ".join(f"{count:,} {name}" for name, count in facts.samples.items())
     lines = [
         f"{config.recipe} on {facts.name}: {facts.task.kind}, {counts} samples",
-        *(f"  note: {note}" for note in facts.notes),
+        *(f"  note: {text}" for text in (*facts.notes, note) if text),
         f"  into {place.path} (Ctrl-C, or worse: tune train --resume {place.path})",
     ]
     return "\n".join(lines)

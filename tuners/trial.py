@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +45,8 @@ class Trial:
         What watched it; ``monitor.stopped`` says why it was ended, where it was lost.
     counters
         Epochs, the best of them, seconds.
+    device
+        What it was trained on, for people.
     """
 
     model: keras.Model
@@ -93,7 +94,7 @@ def run(
     of seed and epoch, and the state of random layers is saved with the weights.
     """
     strategy = devices.strategy(config.training)
-    with devices.precision(config.training.precision), strategy.scope() if strategy else nullcontext():
+    with devices.use_precision(config.training.precision), strategy.scope():
         return _Training(config, data, log, checkpoint, on_finding, callbacks, ticker).run(devices.describe(strategy))
 
 

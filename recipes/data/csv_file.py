@@ -41,6 +41,8 @@ class CsvFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lines: NDArray[np.int64] | None = None
+        if path.exists() and not path.is_file():  # reading a pipe would never end
+            raise DataError(f"{path}: is no ordinary file; name a CSV file with data.source")
         try:
             with path.open("rb") as file:
                 head = file.read(100_000)

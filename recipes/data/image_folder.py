@@ -18,7 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from recipes.config import DataConfig
 from recipes.data import images, storage
 from recipes.data.source import Part, Source
-from recipes.errors import DataError
+from recipes.errors import DataError, one_line
 
 #: Side that images are resized to where neither the user says nor the images tell.
 USUAL_SIDE = 64
@@ -152,13 +152,14 @@ def _subfolders(folder: Path) -> list[Path]:
 
 
 def _walk(folder: Path, root: Path) -> Iterator[Path]:
-    """Yield the files in a folder and its subfolders, hidden ones and links out of the root left aside."""
+    """Yield the files in a folder and its subfolders; no hidden ones, no links out of the root, no pipes."""
     home = root.resolve()
     for place, subfolders, names in os.walk(folder):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         for name in sorted(names):
             path = Path(place, name)
-            if not name.startswith(".") and (not path.is_symlink() or path.resolve().is_relative_to(home)):
+            is_inside = not path.is_symlink() or path.resolve().is_relative_to(home)
+            if not name.startswith(".") and is_inside and path.is_file():
                 yield path
 
 
@@ -200,7 +201,7 @@ def _reason(error: Exception) -> str:
         return "not an image of a known format"
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return "too many pixels"
-    return " ".join(str(error).split())[:100] or type(error).__name__
+    return one_line(error)
 
 
 def _shape(headers: Sequence[_Header], side: int) -> tuple[int, int, int]:

@@ -40,6 +40,8 @@ def load(path: Path, config: DataConfig) -> Source:
     DataError
         It is broken, holds Python objects, or inflates to more than there is room for.
     """
+    if path.exists() and not path.is_file():  # reading a pipe would never end
+        raise DataError(f"{path}: is no ordinary file; name an .npz file with data.source")
     try:
         with zipfile.ZipFile(path) as archive:
             found = _read(archive, path, config)

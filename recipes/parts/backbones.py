@@ -284,14 +284,13 @@ def freeze(backbone: keras.Model, share: float, name: str = "") -> Frozen:
     Frozen
         What came of it. A model that is compiled already must be compiled again.
     """
-    backbone.trainable = True
     parts = blocks(backbone, name)
-    for block in parts[: round(share * len(parts))]:
-        for layer in block:
-            layer.trainable = False
+    first = [layer for block in parts[: round(share * len(parts))] for layer in block]
+    still = {id(part) for layer in first for part in layer._flatten_layers()}
+    # One by one: `backbone.trainable = True` does nothing where it is so already, though layers in it are frozen.
     for layer in backbone._flatten_layers():
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.trainable = False
+        is_norm = isinstance(layer, keras.layers.BatchNormalization)
+        layer.trainable = id(layer) not in still and not is_norm
     return frozen(backbone, name)
 
 
@@ -451,11 +450,24 @@ def _load_file(model: keras.Model, path: Path, name: str) -> None:
     if path.suffix == ".keras":
         _copy_weights(model, path, name)
     else:
-        try:
-            model.load_weights(path)
-        except Exception as error:  # of h5py and Keras, of many kinds
-            raise RecipeError(f"{path}: not the weights of {name}: {one_line(error)}") from None
+        _read_weights(model, path, name)
     _settle(model)
+
+
+def _read_weights(model: keras.Model, path: Path, name: str) -> None:
+    """Read a file of weights, and see that it had all of them: where Keras finds a part of them it only warns."""
+    weights = [weight for weight in model.weights if keras.backend.is_float_dtype(weight.dtype)]
+    for weight in weights:
+        weight.assign(np.full(weight.shape, np.nan))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.load_weights(path)
+    except Exception as error:  # of h5py and Keras, of many kinds
+        raise RecipeError(f"{path}: not the weights of {name}: {one_line(error)}") from None
+    missing = next((weight.path for weight in weights if np.any(np.isnan(weight.numpy()))), None)
+    if missing:
+        raise RecipeError(f"{path}: not the weights of {name}: it has no {missing}, or one with NaN")
 
 
 def _copy_weights(model: keras.Model, path: Path, name: str) -> None:

@@ -47,7 +47,7 @@ _OPTIMIZERS: dict[str, tuple[Callable[..., keras.optimizers.Optimizer], str]] = 
 }
 
 #: Weight decay pulls kernels to zero, not what shifts or scales (Loshchilov and Hutter's and BERT's practice).
-_NOT_DECAYED = [r"^(bias|gamma|beta|alpha)$"]
+_NOT_DECAYED = [r"^(bias|gamma|beta|alpha)\b"]
 
 
 def optimizer(config: Config, learning_rate: float, steps: int) -> keras.optimizers.Optimizer:
@@ -56,8 +56,8 @@ def optimizer(config: Config, learning_rate: float, steps: int) -> keras.optimiz
     Parameters
     ----------
     config
-        Its ``optimizer`` section counts. Weight decay is decoupled for every optimizer: each step subtracts
-        rate · decay · weight.
+        Its ``optimizer`` section counts. Weight decay is decoupled for every optimizer, each step subtracts
+        rate · decay · weight; for FTRL it is a penalty decay · Σw².
     learning_rate
         Of the phase; schedules start from it.
     steps
@@ -66,7 +66,9 @@ def optimizer(config: Config, learning_rate: float, steps: int) -> keras.optimiz
     settings = config.optimizer
     make, momentum = _OPTIMIZERS[settings.name]
     arguments: dict[str, Any] = {momentum: settings.momentum} if momentum else {}
-    if settings.weight_decay or settings.name == "adamw":  # AdamW must be told, be it 0
+    if settings.name == "ftrl":  # makes weights anew from sums of gradients: what is subtracted from them is lost
+        arguments["l2_regularization_strength"] = settings.weight_decay
+    elif settings.weight_decay or settings.name == "adamw":  # AdamW must be told, be it 0
         arguments["weight_decay"] = settings.weight_decay
     made = make(
         learning_rate=rate(config, learning_rate, steps),

@@ -149,9 +149,9 @@ def decoded(model: keras.Model, facts: Facts) -> keras.Model:
         return model
     means, deviations = _units(facts.task)
     rescale = keras.layers.Rescaling(
-        scale=deviations.tolist(), offset=means.tolist(), dtype=model.outputs[0].dtype, name="units"
+        scale=deviations.tolist(), offset=means.tolist(), dtype=model.output.dtype, name="units"
     )
-    return keras.Model(model.inputs, rescale(model.outputs[0]), name=model.name)
+    return keras.Model(model.input, rescale(model.output), name=model.name)
 
 
 def _units(task: Task) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -3,9 +3,11 @@
 import logging
 import math
 import os
+import re
 import socket
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,7 +45,7 @@ RECORD = TrainingRecord(
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A working directory with a store in it, its name a hard one."""
-    folder = tmp_path_factory.mktemp("a b%20c#d")
+    folder = tmp_path_factory.mktemp("a b%c#d")
     log_training(replace(RECORD, experiment="first"), f"sqlite:///{folder}/mlruns/mlflow.db")
     return folder
 
@@ -168,22 +170,26 @@ class TestStore:
 
     @pytest.mark.long
     def test_two_processes_that_make_it_at_once(self, tmp_path):
+        store = f"sqlite:///{tmp_path}/mlruns/mlflow.db"
         code = (
+            "import mlflow.tracking\n"
             "from tests.tuners.test_tracking import RECORD\n"
             "from tuners.tracking import log_training\n"
-            f"print(log_training(RECORD, 'sqlite:///{tmp_path}/mlruns/mlflow.db'))"
+            "input('ready\\n')\n"
+            f"print(log_training(RECORD, {store!r}))"
         )
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-        both = [
-            subprocess.Popen(
-                [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-            )
-            for _ in range(2)
-        ]
-        said = [process.communicate(timeout=240) for process in both]
-        assert [errors for _, errors in said] == ["", ""]
-        client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/mlruns/mlflow.db")
-        assert {client.get_run(run_id.strip()).info.status for run_id, _ in said} == {"FINISHED"}
+        other = subprocess.Popen(
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        assert other.stdout.readline() == "ready\n"
+        other.stdin.write("go\n")
+        other.stdin.flush()
+        run_id = log_training(RECORD, store)
+        other_id, errors = other.communicate(timeout=240)
+        assert errors == ""
+        client = MlflowClient(tracking_uri=store)
+        assert {client.get_run(each.strip()).info.status for each in (run_id, other_id)} == {"FINISHED"}
         assert sorted(e.name for e in client.search_experiments()) == ["Default", "digits"]
 
     def test_nothing_is_said(self, here, capfd):
@@ -215,8 +221,9 @@ class TestFailure:
     def test_a_store_that_mlflow_does_not_know(self):
         self.fails("bogus://store", "unsupported URI")
 
-    def test_a_question_mark(self, tmp_path):
-        self.fails(f"sqlite:///{tmp_path}/why?/mlflow.db", "question mark")
+    @pytest.mark.parametrize("part", ["?", "%20"])
+    def test_a_path_that_means_another_one_in_a_uri(self, tmp_path, part):
+        self.fails(f"sqlite:///{tmp_path}/a{part}b/mlflow.db", re.escape(f"takes no path with {part!r} in it"))
 
     def test_a_server_that_is_down(self):
         with socket.socket() as taken:
@@ -232,16 +239,19 @@ class TestFailure:
             self.fails(f"http://127.0.0.1:{silent.getsockname()[1]}", "API request")
 
     def test_a_database_server_that_hangs(self, monkeypatch):
+        never = threading.Event()
+
         class Hanging:
             def __init__(self, tracking_uri):
                 pass
 
             def search_experiments(self, max_results):
-                socket.socketpair()[0].recv(1)
+                never.wait()
 
         monkeypatch.setattr("mlflow.tracking.MlflowClient", Hanging)
         monkeypatch.setattr(tracking, "_OPEN_SECONDS", 0.05)
-        said = self.fails("postgresql://me:secret@db/runs", "no answer within 0.05 seconds")
+        said = self.fails("postgresql://me:secret@db/runs", r"no answer within 0\.05 seconds")
+        never.set()
         assert "secret" not in said
         assert "postgresql://me:***@db/runs" in said
 
@@ -264,8 +274,8 @@ class TestFailure:
         def full(*_args, **_kwargs):
             raise OSError(28, "No space left on device")
 
-        with monkeypatch.context() as patch, pytest.raises(TrackingError, match="No space left"):
-            patch.setattr(MlflowClient, "log_batch", full)
+        monkeypatch.setattr(MlflowClient, "log_batch", full)
+        with pytest.raises(TrackingError, match="No space left"):
             log_training(replace(RECORD, experiment="full disk"))
         client = MlflowClient(tracking_uri=store_uri(here))
         (run,) = client.search_runs([client.get_experiment_by_name("full disk").experiment_id])

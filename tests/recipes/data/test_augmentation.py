@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -99,7 +100,7 @@ def test_more_strength_changes_more(family: str) -> None:
         for strength in STRENGTHS.values()
     ]
     assert changes[0] == 0
-    for weaker, stronger in zip(changes, changes[1:], strict=False):
+    for weaker, stronger in itertools.pairwise(changes):
         assert stronger > 1.2 * weaker
 
 

@@ -130,6 +130,7 @@ def test_splits_hold_features_and_facts_are_theirs(houses):
     assert [column.name for column in data.columns] == ["area", "garden", "built", "town", "heating"]
 
 
+@pytest.mark.long
 def test_new_rows_go_through_a_saved_model_without_this_package(houses, tmp_path):
     data, frame, path = houses
     model = keras.Sequential([keras.layers.Dense(1)])

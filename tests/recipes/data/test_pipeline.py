@@ -128,9 +128,7 @@ def test_arrays_files_and_mapped_files_give_the_same_batches(three: tuple[Split,
 
 
 @pytest.mark.parametrize("settings", [{}, RANDOM], ids=str)
-def test_all_but_the_size_of_a_batch_is_known_beforehand(
-    three: tuple[Split, Facts], settings: dict[str, Any]
-) -> None:
+def test_all_but_the_size_of_a_batch_is_known_beforehand(three: tuple[Split, Facts], settings: dict[str, Any]) -> None:
     split, facts = three
     for x in (split.x, Numbered(split.x)):  # type: ignore[arg-type]
         batches = training_batches(pictures.split(x, split.y), config(**settings), facts)

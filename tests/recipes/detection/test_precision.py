@@ -164,7 +164,7 @@ def test_the_interval_is_that_of_drawing_images():
     objects, boxes = random_case(40)
     rng = np.random.default_rng(1)
     means = []
-    for _ in range(200):
+    for _ in range(120):
         drawn = rng.integers(0, 40, 40)
         means.append(average_precision(objects[drawn], [boxes[i] for i in drawn]).mean)
     assert average_precision(objects, boxes).interval() == pytest.approx(np.quantile(means, [0.025, 0.975]), abs=0.02)

@@ -135,7 +135,9 @@ def test_the_size_of_images(name, shape, image_size, expected):
 
 
 @pytest.mark.parametrize(("share", "blocks"), [(0.0, 0), (0.5, 7), (0.75, 10), (1.0, 14)])
-def test_the_first_blocks_are_frozen(small, share, blocks):
+@pytest.mark.parametrize("before", [0.0, 1.0])
+def test_the_first_blocks_are_frozen(small, share, blocks, before):
+    backbones.freeze(small, before, SMALL)
     found = backbones.freeze(small, share, SMALL)
     assert found == Frozen(blocks, 14)
     assert str(found) == f"{blocks} of 14 blocks frozen"
@@ -144,14 +146,21 @@ def test_the_first_blocks_are_frozen(small, share, blocks):
     assert len(small.trainable_weights) == sum(kernels[blocks:])
 
 
-def test_batch_normalization_is_never_trained_and_can_be_thawed(small):
+def test_batch_normalization_is_never_trained(small):
     backbones.freeze(small, 0.0, SMALL)
     norms = [layer for layer in small.layers if isinstance(layer, keras.layers.BatchNormalization)]
     assert norms
     assert not any(layer.trainable for layer in norms)
-    small.trainable = True
-    assert backbones.frozen(small, SMALL) == Frozen(0, 14)
-    assert all(layer.trainable for layer in norms)
+
+
+def test_layers_inside_of_layers_are_frozen_with_them():
+    inside = keras.Sequential([keras.layers.Dense(3), keras.layers.Dense(2)])
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, keras.layers.Dense(1)(inside(inputs)))
+    assert backbones.freeze(model, 0.5) == Frozen(1, 2)
+    assert [len(layer.trainable_weights) for layer in model.layers] == [0, 0, 2]
+    assert backbones.freeze(model, 0.0) == Frozen(0, 2)
+    assert len(model.trainable_weights) == 6
 
 
 def test_dropout_is_taken_out():
@@ -236,9 +245,7 @@ def test_weights_of_another_backbone_are_refused(tmp_path, form):
 def test_the_first_weights_that_differ_are_named(small, tmp_path):
     path = tmp_path / "wide.keras"
     nested(backbones.load("mobilenet_050", (32, 32), "none").model).save(path)
-    with pytest.raises(
-        RecipeError, match=r"conv1/kernel has shape \(3, 3, 3, 16\), .*conv1/kernel needs \(3, 3, 3, 8\)"
-    ):
+    with pytest.raises(RecipeError, match=r"conv1/kernel has shape \(3, 3, 3, 16\), .* needs \(3, 3, 3, 8\)"):
         backbones.load(SMALL, (32, 32), str(path))
 
 
@@ -308,7 +315,7 @@ def test_kerashub_is_asked_for_where_it_is_missing(monkeypatch):
 def test_a_preset_of_kerashub(tmp_path: Path):
     keras_hub = pytest.importorskip("keras_hub")
     original = keras_hub.models.ResNetBackbone(
-        input_conv_filters=[8], input_conv_kernel_sizes=[3], stackwise_num_filters=[64, 64],
+        input_conv_filters=[64], input_conv_kernel_sizes=[3], stackwise_num_filters=[64, 64],
         stackwise_num_blocks=[1, 1], stackwise_num_strides=[1, 2], block_type="basic_block",
     )  # fmt: skip
     original.save_to_preset(str(tmp_path))
@@ -334,5 +341,5 @@ def test_a_preset_of_kerashub(tmp_path: Path):
 
 def test_a_preset_that_is_not_there(tmp_path: Path):
     pytest.importorskip("keras_hub")
-    with pytest.raises(RecipeError, match="cannot be had: .*config.json"):
+    with pytest.raises(RecipeError, match=r"cannot be had: .*config\.json"):
         backbones.load(f"hub:{tmp_path}", (32, 32), "imagenet")

@@ -186,7 +186,8 @@ def test_auto_keeps_the_size_of_the_signal_through_ten_layers(activation):
 @pytest.mark.parametrize(
     ("activation", "expected"),
     [
-        *[(name, "he_normal") for name in ("auto", "relu", "leaky_relu", "prelu", "elu", "gelu", "swish", "mish", "maxout")],
+        *[(name, "he_normal") for name in ("auto", "relu", "leaky_relu", "prelu", "elu", "gelu", "swish", "mish")],
+        ("maxout", "he_normal"),
         *[(name, "glorot_uniform") for name in ("tanh", "sigmoid", "hard_sigmoid", "linear")],
         ("selu", "lecun_normal"),
     ],
@@ -234,12 +235,6 @@ def test_dropconnect_drops_its_share_of_the_weights_and_scales_the_rest():
     dropped = weights == 0
     assert dropped.mean() == pytest.approx(0.4, abs=0.06)
     np.testing.assert_allclose(weights[~dropped], kernel[~dropped] / 0.6, rtol=1e-5)
-
-
-def test_dropconnect_keeps_the_expected_output():
-    layer = dropconnect()
-    mean = np.mean([layer(X, training=True) for _ in range(400)], axis=0)
-    np.testing.assert_allclose(mean, layer(X), atol=0.4)
 
 
 def test_dropconnect_draws_anew_in_each_step():
