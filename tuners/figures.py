@@ -28,6 +28,8 @@ _MOST_POINTS = 3000
 _MOST_TARGETS = 6
 #: Larger numbers than this make an axis overflow.
 _LARGEST = 1e150
+#: Errors that differ by less, beside their size, are the same.
+_ROUNDING = 1e-9
 _DARK = 0.5
 
 
@@ -127,14 +129,14 @@ def _drawable(found: NDArray[np.float64], true: NDArray[np.float64]) -> NDArray[
 def _is_inside(errors: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Return which errors are within Tukey's outer fences: beside one that is far beyond, all others are one bar."""
     first, third = np.quantile(errors, [0.25, 0.75])
-    reach = 3 * (third - first)
+    reach = 3 * (third - first) if third - first > _ROUNDING * np.abs(errors).max() else np.inf
     return (errors >= first - reach) & (errors <= third + reach)
 
 
 def _bins(errors: NDArray[np.float64]) -> int:
     """Return the number of bins: with the square root of the samples, so that outliers do not make millions of them."""
     spread = float(errors.max() - errors.min())
-    enough = spread > 1e-9 * float(np.abs(errors).max())
+    enough = spread > _ROUNDING * float(np.abs(errors).max())
     return int(np.clip(np.sqrt(len(errors)), 5, 60)) if enough else 1
 
 

@@ -6,6 +6,7 @@ import platform
 import time
 from collections.abc import Mapping
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -15,6 +16,7 @@ from diagnose import Report, Run, __version__
 from diagnose.live.log import facts_beside
 from recipes.config import Config
 from recipes.data import Data
+from tuners.card import CardFacts, write
 from tuners.folder import Folder
 from tuners.score import Evaluation
 from tuners.tracking import TrainingRecord
@@ -115,23 +117,61 @@ def versions() -> dict[str, str]:
     return found
 
 
+def write_card(
+    config: Config, data: Data, folder: Folder, report: Report, evaluation: Evaluation, result: Mapping[str, Any]
+) -> None:
+    """Write the model card."""
+    run = report.runs[0]
+    pictures = {folder.picture: "How the model errs on the test samples"}
+    files = {path: about for path, about in _described(folder).items() if path not in (folder.card, folder.picture)}
+    write(
+        folder.card,
+        CardFacts(
+            name=folder.path.name,
+            config=config,
+            facts=data.facts,
+            evaluation=evaluation,
+            verdict=run.verdict,
+            summary=run.summary,
+            parameters=result["parameters"],
+            epochs=result["epochs"],
+            best_epoch=result["best_epoch"] if result["best_epoch"] >= 0 else None,
+            seconds=result["seconds"],
+            device=result["device"],
+            findings=tuple(finding.summary for finding in run.findings),
+            columns=data.columns,
+            versions=result["versions"],
+            model_file=folder.model.name,
+            pictures={path.name: caption for path, caption in pictures.items() if path.exists()},
+            files={path.name: about for path, about in files.items()},
+        ),
+    )
+
+
+def _described(folder: Folder) -> dict[Path, str]:
+    """Return file -> what it is, of those that a person looks for."""
+    files = {
+        folder.model: "the model; loads without kerasdx: keras.saving.load_model",
+        folder.report: "the health report as a page",
+        folder.card: "the model card",
+        folder.picture: "how it errs on the test set",
+        folder.log: "the log: diagnose run.csv",
+        folder.config: "repeats the training: tune train --config",
+    }
+    return {path: about for path, about in files.items() if path.exists()}
+
+
 def summary(training: Training) -> str:
     """Return score and files as text."""
     result, place = training.result, training.folder
-    lines = [f"Test set ({training.evaluation.samples:,} samples, never trained or chosen on):"]
+    lines = ["", f"Test set ({training.evaluation.samples:,} samples, never trained or chosen on):"]
     lines += [f"  {score}" for score in training.evaluation.scores]
     lines += [f"  {note}" for note in training.evaluation.notes]
     best = f"Best epoch {result['best_epoch'] + 1} of {result['epochs']}, {result['seconds']:.0f} s, {result['device']}"
     lines += ["", best]
-    files = [
-        (place.model, "the model; loads without kerasdx: keras.saving.load_model"),
-        (place.report, "the health report as a page"),
-        (place.card, "the model card"),
-        (place.picture, "how it errs on the test set"),
-        (place.config, "repeat it: tune train --config"),
-    ]
-    width = max(len(str(path)) for path, _ in files)
-    lines += [f"  {path!s:<{width}}  {about}" for path, about in files if path.exists()]
+    files = _described(place)
+    width = max(len(path.name) for path in files)
+    lines += ["", f"In {place.path}:", *(f"  {path.name:<{width}}  {about}" for path, about in files.items())]
     if run_id := result.get("mlflow_run"):
         lines.append(f"MLflow run {run_id}")
     return "\n".join(lines)

@@ -140,7 +140,7 @@ def _concluded(config: Config, data: Data, place: Folder, done: Trial, track: bo
     texts.write_file(place.report, html.render(report))
     evaluation = judge(done.model, config, data, place.picture)
     result = outcome.result(config, data, model, done, report, evaluation)
-    outcome.write_card(place, config, data, model, report, evaluation, result)
+    outcome.write_card(config, data, place, report, evaluation, result)
     result["mlflow_run"] = _tracked(config, place, report, evaluation, result, track) if track else None
     place.conclude(result)
     return Training(config, place, model, report, evaluation, result)

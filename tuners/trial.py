@@ -94,7 +94,7 @@ def run(
     of seed and epoch, and the state of random layers is saved with the weights.
     """
     strategy = devices.strategy(config.training)
-    with devices.use_precision(config.training.precision), strategy.scope():
+    with devices.precision(config.training.precision), strategy.scope():
         return _Training(config, data, log, checkpoint, on_finding, callbacks, ticker).run(devices.describe(strategy))
 
 

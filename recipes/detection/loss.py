@@ -36,13 +36,12 @@ class GridLoss(keras.losses.Loss):
     .. math::
 
         \lambda_{coord} \sum_R \left[ (x - \hat x)^2 + (y - \hat y)^2
-            + S (\sqrt w - \sqrt{\hat w})^2 + S (\sqrt h - \sqrt{\hat h})^2 \right]
+            + (\sqrt w - \sqrt{\hat w})^2 + (\sqrt h - \sqrt{\hat h})^2 \right]
         - \sum_R \ln \hat c - \lambda_{noobj} \sum_E \ln (1 - \hat c) - \sum_K \sum_k p_k \ln \hat p_k
 
-    Places, sizes and weights are those of YOLO (Redmon et al. 2016, eq. 3), but for the S: it measures sizes in cells, as
-    places are; as shares of the image an error of a pixel would count a hundredth of what it counts in a place.
-    Confidence and class are judged by cross-entropy, as since YOLOv3 (Redmon & Farhadi 2018), which does not stand still
-    where a sigmoid is wrong and sure. What is responsible for nothing has no place, size or class to miss.
+    Places, sizes and weights are those of YOLO (Redmon et al. 2016, eq. 3); confidence and class are judged by
+    cross-entropy, as since YOLOv3 (Redmon & Farhadi 2018), which does not stand still where a sigmoid is wrong and
+    sure. What is responsible for nothing has no place, size or class to miss.
     """
 
     def __init__(
@@ -65,7 +64,7 @@ class GridLoss(keras.losses.Loss):
         found, scores = _parts(y_pred, self.boxes)
         is_responsible = truth[..., 4]
         places = ops.sum(ops.square(truth[..., :2] - found[..., :2]), axis=-1)
-        sizes = truth.shape[1] * ops.sum(ops.square(_root(truth[..., 2:4]) - _root(found[..., 2:4])), axis=-1)
+        sizes = ops.sum(ops.square(_root(truth[..., 2:4]) - _root(found[..., 2:4])), axis=-1)
         present, absent = -_log(found[..., 4]), -_log(1 - found[..., 4])
         of_boxes = is_responsible * (self.coordinates * (places + sizes) + present)
         of_boxes += (1 - is_responsible) * self.empty * absent

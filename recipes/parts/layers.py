@@ -85,7 +85,8 @@ def dense(
     name
         Of the first layer; the names of the others start with it.
     shortcut
-        Added before the activation (He et al. 2016), projected where it has another shape.
+        Added behind the activation, so that the gradient finds a way back that nothing squashes; projected where it has
+        another shape (He et al. 2016).
     """
     rate = config.regularization.dropconnect
 
@@ -204,14 +205,13 @@ def _block(
     name: str,
     shortcut: keras.KerasTensor | None,
 ) -> keras.KerasTensor:
-    if config.model.activation == "maxout":  # max(w1 x + b1, w2 x + b2), Goodfellow et al. 2013
+    activation = config.model.activation
+    if activation == "maxout":  # max(w1 x + b1, w2 x + b2), Goodfellow et al. 2013
         pieces = [_normalized(layer(f"{name}_{piece}")(x), config, f"{name}_{piece}") for piece in "ab"]
         y = keras.layers.Maximum(name=f"{name}_maxout")(pieces)
-        return y if shortcut is None else _added(y, shortcut, config, name)
-    y = _normalized(layer(name)(x), config, name)
-    if shortcut is not None:
-        y = _added(y, shortcut, config, name)
-    return activated(y, config.model.activation, f"{name}_{config.model.activation}")
+    else:
+        y = activated(_normalized(layer(name)(x), config, name), activation, f"{name}_{activation}")
+    return y if shortcut is None else _added(y, shortcut, config, name)
 
 
 def _normalized(x: keras.KerasTensor, config: Config, name: str) -> keras.KerasTensor:

@@ -117,7 +117,7 @@ def test_the_loss_is_that_of_the_formula():
     guess[0, 0, 0, 9] = 0.1  # confidence of the other box of the cell
     guess[0, 0, 0, 10:] = 0.3, 0.5, 0.2
     guess[0, 3, 3, 4] = 0.4  # a box in a cell without an object; its class scores do not count
-    places, sizes = 0.1**2 + 0.2**2, 4 * ((0.6 - 0.5) ** 2 + (0.5 - 0.4) ** 2)
+    places, sizes = 0.1**2 + 0.2**2, (0.6 - 0.5) ** 2 + (0.5 - 0.4) ** 2
     empty = GRID.cells**2 * GRID.boxes - 3  # boxes that are right to be sure that there is nothing
     expected = 5 * (places + sizes) - np.log(0.8) - 0.5 * (np.log(0.9) + np.log(0.6)) - np.log(0.5)
     assert float(GridLoss(2)(truth, guess)) == pytest.approx(expected, abs=0.5 * empty * 2e-7 + 1e-4)

@@ -67,11 +67,7 @@ def test_loaded_elsewhere_the_model_has_the_reported_score(done: Training, tmp_p
     from sklearn.datasets import load_iris
 
     raw, labels = load_iris(return_X_y=True)
-    rows = load_data("iris").test.ids.astype(int)
-    ids = rows - rows.min() if rows.max() >= len(raw) else rows
-    del ids
-    data = load_data("iris")
-    held_out = _rows(data, raw)
+    held_out = _rows(iris, raw)
     np.savez(tmp_path / "test.npz", x=raw[held_out].astype("float32"), y=labels[held_out])
     told = subprocess.run(
         [sys.executable, "-c", ELSEWHERE, str(done.folder.model), str(tmp_path / "test.npz")],
