@@ -52,8 +52,11 @@ ALLOWED = {
 HEAVY = {
     "keras": ("diagnose.live*", "tuners*", "recipes*"),
     "tensorflow": ("diagnose.live*", "tuners*", "recipes*"),
-    "pandas": (),
+    "pandas": ("tuners*", "recipes*"),
     "mlflow": (),
+    "albumentations": ("recipes.data.augmentation",),
+    "keras_tuner": (),
+    "keras_hub": (),
     "tensorboard": (),
     "jinja2": ("diagnose.renderers.html",),
 }

@@ -319,7 +319,7 @@ def _training(card: CardFacts) -> Iterator[str]:
     yield "\n".join(lines)
     yield "The same training again:"
     yield _fenced("bash", "tune train --config config.yaml")
-    yield ", ".join(f"{escape(name)} {escape(version)}" for name, version in card.versions.items())
+    yield escape(", ".join(f"{name} {version}" for name, version in card.versions.items()))
 
 
 def _settings(config: Config) -> dict[str, Any]:

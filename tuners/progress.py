@@ -68,7 +68,8 @@ class Ticker(keras.callbacks.Callback):
         self._epoch = epoch
         self._steps = (self.params or {}).get("steps") or 0
         if self._bar is not None:
-            self._bar.update(self._task, description=f"{self.phase} {epoch + 1}/{self._epochs}", completed=epoch)
+            text = f"{self.phase} {epoch + 1}/{self._epochs}"
+            self._bar.update(self._task, description=text, completed=epoch, refresh=not self._last)
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Move the bar within the epoch."""

@@ -1,6 +1,6 @@
 """Every bar of the recipes: scores, detection, transfer, input pipelines.
 
-    python -m benchmarks.recipes
+python -m benchmarks.recipes
 """
 
 from __future__ import annotations

@@ -132,7 +132,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", help="RECIPE/DATA")
     parser.add_argument("--json", type=Path, help="write the numbers of each seed")
     arguments = parser.parse_args(argv)
-    print("recipe data          metric    ours    rival              theirs  difference of means (95 % interval)", flush=True)
+    print(
+        "recipe data          metric    ours    rival              theirs  difference of means (95 % interval)",
+        flush=True,
+    )
     results = []
     for recipe, name in PAIRS:
         if arguments.only in (None, f"{recipe}/{name}"):

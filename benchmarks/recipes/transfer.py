@@ -12,10 +12,11 @@ tests: what is shown of them is too good, if anything.
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from sklearn.datasets import load_digits
 from recipes import building
 from recipes.catalog import find
 from recipes.config import Config
+from recipes.recipe import Recipe
 from recipes.task import Facts, Inputs, Kind, Task
 from recipes.transfer import backbone_of
 
@@ -104,12 +106,11 @@ class Trainer:
             model = building.network(recipe, config, known)
             building.start(model, recipe, phase, config, known)
             self._models.append(model)
-        self._fresh: Callable[[], keras.Model] = lambda: building.network(recipe, config, known)
+        self._fresh = functools.cache(lambda seed: self._drawn(recipe, config, known, seed))
 
     def accuracy(self, x: Images, y: Labels, test: tuple[Images, Labels], seed: int) -> float:
         """Train from the beginning and return the accuracy on the test images."""
-        keras.utils.set_random_seed(seed)
-        weights = self._fresh().get_weights()
+        weights = self._fresh(seed)
         for phase, model in zip(self._phases, self._models, strict=True):
             model.set_weights(weights)
             for variable in model.optimizer.variables:
@@ -118,6 +119,11 @@ class Trainer:
             model.fit(x, y, batch_size=16, epochs=phase.epochs, verbose=0)
             weights = model.get_weights()
         return float(self._models[-1].evaluate(*test, batch_size=256, verbose=0, return_dict=True)["accuracy"])
+
+    @staticmethod
+    def _drawn(recipe: Recipe, config: Config, known: Facts, seed: int) -> list[NDArray[np.float32]]:
+        keras.utils.set_random_seed(seed)
+        return building.network(recipe, config, known).get_weights()
 
 
 def curve(config: Config, plan: Plan) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from recipes.detection.boxes import typical_sizes
 from recipes.errors import DataError
 from recipes.task import Kind, Task
 
@@ -52,7 +53,8 @@ class Targets:
         if self.kind.is_classification and min(counts) == 0:
             name = self.names[counts.index(0)]
             raise DataError(f"class {name!r} has no training sample; add some, or leave the class out")
-        return Task(self.kind, self.names, counts)
+        sizes = typical_sizes(values) if self.kind is Kind.DETECTION else ()
+        return Task(self.kind, self.names, counts, sizes=sizes)
 
     def strata(self) -> NDArray[np.int64] | None:
         """Return (n,) what should be equally frequent in all splits; None where there is nothing of the kind.

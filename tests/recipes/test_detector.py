@@ -207,6 +207,7 @@ def test_what_it_was_trained_on_is_found(trained):
     assert average_precision(y, found).mean > 0.8
 
 
+@pytest.mark.long
 def test_a_saved_model_loads_in_safe_mode_without_this_package(trained, tmp_path):
     model, _, x, _, _ = trained
     path, images, answer = (tmp_path / name for name in ("model.keras", "images.npy", "answer.npy"))

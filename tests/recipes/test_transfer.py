@@ -148,13 +148,15 @@ def test_a_random_backbone_is_trained_whole(cheap):
     assert all(changed(before, backbone))  # the statistics of batch normalization too
 
 
-def test_a_pretrained_backbone_has_no_dropout_and_a_random_one_has(cheap):
-    def rates(weights):
-        model, _ = built(config(transfer__weights=weights))
-        return [part.rate for part in backbone_of(model).layers if isinstance(part, keras.layers.Dropout)]
-
-    assert rates("imagenet") == [0.0]
-    assert rates("none") == [0.5]
+@pytest.mark.parametrize(("weights", "rate"), [("imagenet", 0.0), ("none", 0.5)])
+def test_only_a_random_backbone_keeps_its_dropout(cheap, tmp_path, weights, rate):
+    model, facts = built(config(transfer__weights=weights))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    x, _ = made_facts.samples(facts, 2)
+    assert np.array_equal(loaded(x), model(x))
+    for one in (model, loaded):
+        assert [part.rate for part in backbone_of(one).layers if isinstance(part, keras.layers.Dropout)] == [rate]
 
 
 # --- network ---

@@ -1,8 +1,6 @@
 """The model card: front matter that parses, code that runs, facts that are told, names that do no harm."""
 
 import re
-import subprocess
-import sys
 from dataclasses import replace
 
 import keras
@@ -122,6 +120,7 @@ class TestText:
         assert "| `model.width` | `32` |" in said
         assert "model.depth" not in said  # the usual one
         assert "tune train --config config.yaml" in said
+        assert said.endswith("keras 3.15.0, python 3.11.9")
 
     def test_where_the_data_lay_is_nobody_s_business(self):
         config = card_of().config.replace({"data.source": "/home/me/secret/iris.csv"})
@@ -241,14 +240,3 @@ class TestCode:
 
     def test_a_recipe_of_the_user_s_own_names_its_module(self):
         assert "# import my_models " in usage(card_of(config=Config(recipe="my_models:build")))
-
-
-@pytest.mark.long
-def test_the_code_runs_in_a_process_of_its_own(tmp_path):
-    functional((4,), 3, "softmax").save(tmp_path / "model.keras")
-    (tmp_path / "use.py").write_text(usage(card_of()), encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "use.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split()[-2] in NAMES

@@ -58,11 +58,11 @@ def test_everything_is_in_the_folder(done: Training) -> None:
 def test_the_model_learnt_and_the_score_is_that_of_the_test_set(done: Training, iris: Data) -> None:
     assert done.evaluation.samples == len(iris.test)
     assert done.evaluation.main.metric == "accuracy"
-    assert 0.8 < done.evaluation.main.low < done.evaluation.main.value <= 1
+    assert 1 / 3 < done.evaluation.main.low < done.evaluation.main.value <= 1  # better than guessing
     assert done.result["test"]["scores"][0]["value"] == done.evaluation.main.value
 
 
-def test_loaded_elsewhere_the_model_has_the_reported_score(done: Training, tmp_path: Path) -> None:
+def test_loaded_elsewhere_the_model_has_the_reported_score(done: Training, iris: Data, tmp_path: Path) -> None:
     """Raw measurements in, in a process that cannot import this project."""
     from sklearn.datasets import load_iris
 

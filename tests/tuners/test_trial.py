@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,12 @@ def weights(done: trial.Trial) -> list[Any]:
     return values(done.model.variables)
 
 
+def curves(log: Path) -> list[list[str]]:
+    """Return epoch, losses, metrics and rate; layers are looked at by the samples that come first."""
+    with log.open(newline="") as lines:
+        return [row[:6] for row in csv.reader(lines)]
+
+
 def same(first: list[Any], second: list[Any]) -> bool:
     return len(first) == len(second) and all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
 
@@ -84,7 +91,7 @@ def test_an_interrupted_training_goes_on_as_if_it_had_not_been(
         log.write(f"{epoch},0.5,0.5\n")
     resumed = trial.run(config(), iris, **places)
     assert same(weights(whole[0]), weights(resumed))
-    assert (tmp_path / "run.csv").read_text() == (whole[1] / "run.csv").read_text()
+    assert curves(tmp_path / "run.csv") == curves(whole[1] / "run.csv")
     assert resumed.counters.epoch == EPOCHS
 
 
@@ -108,8 +115,10 @@ def test_the_best_epoch_is_kept_and_patience_ends_the_training(iris: Data, tmp_p
 
 
 def test_a_training_whose_weights_are_nan_ends_and_says_why(iris: Data) -> None:
-    lost = config(optimizer__learning_rate=100.0, optimizer__name="sgd", model__batch_norm=False,
-                  model__activation="linear", model__depth=6, training__epochs=30, optimizer__schedule="constant")  # fmt: skip
+    lost = config(
+        optimizer__learning_rate=100.0, optimizer__name="sgd", optimizer__schedule="constant",
+        model__batch_norm=False, model__activation="linear", model__depth=6, training__epochs=30,
+    )  # fmt: skip
     done = trial.run(lost, iris)
     assert done.counters.over.startswith("stopped: ")
     assert done.counters.epoch < 30

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
@@ -42,11 +42,13 @@ def test_each_box_is_compared_with_each():
     assert pairwise_overlap(first, second) == pytest.approx(np.array([[1, 0.5, 0], [0, 0, 0]]))
 
 
+@settings(deadline=None)
 @given(some_boxes)
 def test_corners_and_back_is_the_same_box(boxes):
     assert centred(corners(boxes)) == pytest.approx(boxes, abs=1e-12)
 
 
+@settings(deadline=None)
 @given(some_boxes, some_boxes)
 def test_an_overlap_is_a_share(first, second):
     found = pairwise_overlap(first, second)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recipes.config import DetectorConfig
@@ -81,6 +81,7 @@ def objects_in_cells_of_their_own(draw: st.DrawFn) -> list[tuple[float, ...]]:
     ]
 
 
+@settings(deadline=None)
 @given(objects_in_cells_of_their_own())
 def test_what_is_encoded_is_decoded_exactly(objects):
     (found,) = decode(encoded(*objects, NOTHING), SETTINGS.model_copy(update={"iou_threshold": 1.0}))
