@@ -251,6 +251,23 @@ class Config(_Section):
                 content[section][name] = value
         return self._validated(content)
 
+    @property
+    def recipe_name(self) -> str:
+        """The recipe for people: ``cnn/residual``; of the user's own file without its folder, ``mine.py:build``."""
+        return Path(self.recipe).name if ":" in self.recipe else self.recipe
+
+    def anchored(self) -> Self:
+        """Return the configuration with files named from the root: it means the same in any folder.
+
+        What is no file, such as a built-in name, stays as it is.
+        """
+        from recipes.data import BUILTIN
+
+        files = {path: self.get(path) for path in ("data.source", "transfer.weights")}
+        names = ("imagenet", "none", *BUILTIN)  # whatever files there are of these names
+        changed = {path: _from_root(value) for path, value in files.items() if value not in names}
+        return self.replace(changed).model_copy(update={"recipe": _from_root(self.recipe)})
+
     def get(self, path: str) -> Any:
         """Return the value of a setting by its path."""
         section, _, name = path.partition(".")
@@ -383,6 +400,12 @@ def differences(before: Config, after: Config) -> Iterator[str]:
     for path in dict.fromkeys((*old, *new)):
         if old.get(path) != new.get(path):
             yield f"{path} {old.get(path)} -> {new.get(path)}"
+
+
+def _from_root(name: str) -> str:
+    """Return the name of a file, or of a function in one, from the root; other names as they are."""
+    file, colon, function = name.rpartition(":") if ".py:" in name else (name, "", "")
+    return f"{Path(file).resolve()}{colon}{function}" if file and Path(file).exists() else name
 
 
 def _form(path: Path) -> str:

@@ -129,7 +129,7 @@ def usage(card: CardFacts) -> str:
     """Return Python code that loads the model and predicts, to be run in the model's folder."""
     lines = ["import keras", "import numpy as np", ""]
     if ":" in card.config.recipe:
-        module = card.config.recipe.partition(":")[0]
+        module = card.config.recipe_name.partition(":")[0]
         lines += [f"# import {module}  # first, where the model has layers that are defined there", ""]
     lines += [f"model = keras.saving.load_model({card.model_file!r})", *_sample(card)]
     return "\n".join([*lines, *_prediction(card)])
@@ -146,7 +146,7 @@ def _front_matter(card: CardFacts) -> dict[str, Any]:
     pipeline = _pipeline(facts)
     front: dict[str, Any] = {
         "library_name": "keras",
-        "tags": ["keras", "kerasdx", printable(card.config.recipe), str(facts.task.kind)],
+        "tags": ["keras", "kerasdx", printable(card.config.recipe_name), str(facts.task.kind)],
         "metrics": list(dict.fromkeys(_HUB_METRICS.get(score.metric, score.metric) for score in known)),
     }
     if pipeline:
@@ -190,7 +190,7 @@ def _introduction(card: CardFacts) -> Iterator[str]:
         Kind.DETECTION: f"finds objects of {_plural(len(task.names), 'class', 'classes')}",
     }[task.kind]  # fmt: skip
     yield (
-        f"A Keras model that {made}, from {what}: the recipe {code_span(card.config.recipe)} of kerasdx, "
+        f"A Keras model that {made}, from {what}: the recipe {code_span(card.config.recipe_name)} of kerasdx, "
         f"{card.parameters:,} parameters, trained on {escape(card.facts.name)}."
     )
     yield ""
@@ -267,7 +267,7 @@ def _score(card: CardFacts) -> Iterator[str]:
     lines = ["| score | value | interval |", "| --- | ---: | --- |"]
     for score in evaluation.scores:
         value = number(score.value) if score.is_known else score.method
-        interval = f"{number(score.low)} to {number(score.high)} ({score.level:.0%})" if score.is_known else ""
+        interval = f"{number(score.low)} to {number(score.high)} ({100 * score.level:g} %)" if score.is_known else ""
         lines.append(f"| {escape(_label(score.metric))} | {value} | {interval} |")
     yield "\n".join(lines)
     yield from (f"Note: {escape(note)}." for note in evaluation.notes)
@@ -359,7 +359,7 @@ def _limits(card: CardFacts) -> Iterator[str]:
 def _told(score: Score) -> str:
     if not score.is_known:
         return f"{_label(score.metric)} {score.method}"
-    interval = f"{score.level:.0%} interval {number(score.low)} to {number(score.high)}"
+    interval = f"{100 * score.level:g} % interval {number(score.low)} to {number(score.high)}"
     return f"{_label(score.metric)} {number(score.value)} ({interval})"
 
 

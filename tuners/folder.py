@@ -140,7 +140,7 @@ class Folder:
 def next_free(config: Config, root: Path = ROOT) -> Folder:
     """Return a folder for a new training, ``runs/cnn-digits-1`` or the next number."""
     source = re.split(r"[/\\:]", config.data.source.rstrip("/\\"))[-1]
-    name = "-".join((config.recipe.replace("/", "-").rpartition(":")[2], source.partition(".")[0]))
+    name = "-".join((config.recipe_name.replace("/", "-").rpartition(":")[2], source.partition(".")[0]))
     name = re.sub(r"[^\w.-]+", "_", name).strip("._-") or "training"
     taken = {entry.name for entry in os.scandir(root)} if root.is_dir() else set()
     number = next(n for n in range(1, len(taken) + 2) if f"{name}-{n}" not in taken)

@@ -36,7 +36,7 @@ def result(
     run = report.runs[0]
     return {
         "schema": "kerasdx-training/1",
-        "recipe": config.recipe,
+        "recipe": config.recipe_name,
         "data": data.facts.to_dict(),
         "epochs": done.counters.epoch,
         "best_epoch": done.counters.best_epoch,
@@ -77,7 +77,7 @@ def record(
         folder.model,
     )
     return TrainingRecord(
-        experiment=f"{config.recipe} {result['data']['name']}",
+        experiment=f"{config.recipe_name} {result['data']['name']}",
         run=folder.path.name,
         started=ended - result["seconds"],
         ended=ended,

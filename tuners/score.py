@@ -76,7 +76,7 @@ class Score:
     def __str__(self) -> str:
         if not self.is_known:
             return f"{self.metric} {self.method}"
-        return f"{self.metric} {self.value:.4g} ({self.level:.0%} interval {self.low:.4g} to {self.high:.4g})"
+        return f"{self.metric} {self.value:.4g} ({100 * self.level:g} % interval {self.low:.4g} to {self.high:.4g})"
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,7 @@ def train(
     >>> config = Config.of("mlp", {"data.source": "iris", "training.epochs": 20})
     >>> print(train(config).evaluation.main)  # doctest: +SKIP
     """
-    console = console or Console(quiet=True)
+    config, console = config.anchored(), console or Console(quiet=True)
     place = Folder(Path(folder)) if folder is not None else next_free(config)
     with place.held():
         strategy = devices.strategy(config.training)  # before anything is computed: afterwards it cannot be chosen
@@ -163,7 +163,7 @@ def _opening(config: Config, data: Data, place: Folder, note: str) -> str:
     facts = data.facts
     counts = ", ".join(f"{count:,} {name}" for name, count in facts.samples.items())
     lines = [
-        f"{config.recipe} on {facts.name}: {facts.task.kind}, {counts} samples",
+        f"{config.recipe_name} on {facts.name}: {facts.task.kind}, {counts} samples",
         *(f"  note: {text}" for text in (*facts.notes, note) if text),
         f"  into {place.path} (Ctrl-C, or worse: tune train --resume {place.path})",
     ]

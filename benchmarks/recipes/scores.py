@@ -4,7 +4,7 @@
 
 For each seed the data is split anew; the recipe trains on the training samples and stops by the validation samples, the
 others are fitted on both together, and all are scored on the same test samples. What counts is the difference, seed by
-seed: its mean and the 95 % interval of that mean (Student's t). A recipe falls short where the whole interval is below 0.
+seed: its mean and the 95 % interval of that mean (Student's t). A recipe falls short where that interval lies below 0.
 
 Each training is diagnosed too: the defaults are to be healthy.
 """
@@ -116,13 +116,15 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
 def lines(result: Result) -> Iterator[str]:
     """Yield the result as rows of a table."""
     healthy = sum(verdict in ("healthy", "info") for verdict in result.verdicts)
-    for rival in result.rivals:
-        low, high = interval(result.differences(rival))
+    ours = f"{result.recipe:<5} {result.data:<14} {result.metric:<9} {statistics.mean(result.ours):.4f}"
+    ends = f"{healthy}/{len(result.verdicts)} healthy  {result.seconds:.0f} s"
+    for rival, theirs in result.rivals.items():
+        differences = result.differences(rival)
+        low, high = interval(differences)
         verdict = "below" if high < 0 else "not below"
         yield (
-            f"{result.recipe:<5} {result.data:<14} {result.metric:<9} {statistics.mean(result.ours):.4f}  "
-            f"{rival:<18} {statistics.mean(result.rivals[rival]):.4f}  {statistics.mean(result.differences(rival)):+.4f} "
-            f"({low:+.4f} to {high:+.4f})  {verdict:<9}  {healthy}/{len(result.verdicts)} healthy  {result.seconds:.0f} s"
+            f"{ours}  {rival:<18} {statistics.mean(theirs):.4f}  {statistics.mean(differences):+.4f} "
+            f"({low:+.4f} to {high:+.4f})  {verdict:<9}  {ends}"
         )
 
 

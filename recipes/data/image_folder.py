@@ -269,8 +269,9 @@ def _notes(failures: Mapping[str, str], others: int) -> tuple[str, ...]:
     notes = []
     if failures:
         first = ", ".join(f"{name} ({why})" for name, why in sorted(failures.items())[:3])
+        files = f"{len(failures):,} file{'s' if len(failures) > 1 else ''}"
         more = ", ..." if len(failures) > 3 else ""
-        notes.append(f"{len(failures)} files that cannot be decoded left out: {first}{more}")
+        notes.append(f"{files} left out that cannot be decoded: {first}{more}")
     if others:
         notes.append(f"{others} files left out: their names are not those of images")
     return tuple(notes)

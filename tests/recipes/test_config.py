@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import pytest
@@ -309,3 +310,21 @@ def test_whatever_is_set_is_taken_or_refused_in_a_line(path, value):
 @given(st.dictionaries(st.text(max_size=12) | st.sampled_from(["recipe", "model", "data"]), json_values, max_size=4))
 def test_whatever_a_file_holds_is_taken_or_refused_in_a_line(content):
     assert "\n" not in message_of(Config.from_dict, {"recipe": "mlp", **content})
+
+
+class TestAnchored:
+    def test_files_are_named_from_the_root(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        for name in ("table.csv", "mine.py"):
+            (tmp_path / name).touch()
+        config = Config(recipe="mine.py:build").replace({"data.source": "table.csv"}).anchored()
+        assert config.recipe == f"{tmp_path}/mine.py:build"
+        assert config.data.source == f"{tmp_path}/table.csv"
+        assert config.recipe_name == "mine.py:build"
+        assert config.anchored() == config
+
+    @pytest.mark.parametrize("source", ["digits", "module:function", "missing.csv", ""])
+    def test_other_names_stay(self, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "digits").mkdir()  # the built-in name goes first
+        assert Config(recipe="mlp").replace({"data.source": source}).anchored().data.source == source

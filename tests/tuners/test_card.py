@@ -103,8 +103,8 @@ class TestText:
     def test_the_score_and_its_interval(self):
         main = card_of().evaluation.main
         said = sections(render(card_of()))
-        assert f"accuracy {main.value:.4g} (95% interval {main.low:.4g} to {main.high:.4g})" in said["mlp-iris-1"]
-        assert f"| accuracy | {main.value:.4g} | {main.low:.4g} to {main.high:.4g} (95%) |" in said["Score"]
+        assert f"accuracy {main.value:.4g} (95 % interval {main.low:.4g} to {main.high:.4g})" in said["mlp-iris-1"]
+        assert f"| accuracy | {main.value:.4g} | {main.low:.4g} to {main.high:.4g} (95 %) |" in said["Score"]
         assert "![Confusion matrix of the test samples](<test.png>)" in said["Score"]
 
     def test_the_data(self):

@@ -280,5 +280,5 @@ def test_json():
 
 def test_a_score_can_be_read():
     score = evaluate(*binary_sample(), BINARY).main
-    assert str(score) == f"accuracy {score.value:.4g} (95% interval {score.low:.4g} to {score.high:.4g})"
+    assert str(score) == f"accuracy {score.value:.4g} (95 % interval {score.low:.4g} to {score.high:.4g})"
     assert math.isfinite(score.value)

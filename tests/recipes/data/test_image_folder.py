@@ -138,7 +138,7 @@ def test_broken_files_are_left_out_and_named(folder):
     source = load(folder)
     assert len(source.parts["train"]) == 20
     (note,) = source.notes
-    assert note.startswith("4 files that cannot be decoded left out: cat/cut.png (")
+    assert note.startswith("4 files left out that cannot be decoded: cat/cut.png (")
     assert "dog/bomb.png (too many pixels)" in note
     assert np.array_equal(source.parts["train"].x, load(folder).parts["train"].x)
 
