@@ -84,7 +84,10 @@ RECIPE = Recipe(
     ),
     encode=output.encode,
     presets={
-        "default": {"model.width": 32, "model.depth": 3, "model.batch_norm": True, "regularization.dropout": 0.3},
+        "default": {
+            "model.width": 32, "model.depth": 3, "model.batch_norm": True, "regularization.dropout": 0.3,
+            "training.epochs": 30,
+        },
         "residual": {"model.skip_connections": True},
         "strided": {"model.downsampling": "stride"},
         "small": {"model.width": 8, "model.depth": 2},

@@ -40,10 +40,14 @@ RECIPE = Recipe(
     ),
     encode=output.encode,
     presets={
-        "default": {"model.width": 64, "model.depth": 2, "regularization.dropout": 0.2, "regularization.l2": 1e-4},
+        # Chosen on validation scores of scikit-learn's iris, wine, breast cancer, diabetes and digits.
+        "default": {
+            "model.width": 64, "model.depth": 2, "regularization.dropout": 0.3, "regularization.l2": 1e-3,
+            "training.epochs": 150,
+        },
         "small": {"model.width": 16, "model.depth": 1},
         "wide": {"model.width": 256},
         "deep": {"model.depth": 6, "model.batch_norm": True, "model.skip_connections": True},
-        "regularized": {"regularization.dropout": 0.4, "regularization.l2": 1e-3},
+        "regularized": {"regularization.dropout": 0.5, "regularization.l2": 1e-2},
     },
 )  # fmt: skip

@@ -111,11 +111,11 @@ def train(
     """
     config, console = config.anchored(), console or Console(quiet=True)
     place = Folder(Path(folder)) if folder is not None else next_free(config)
+    strategy = devices.strategy(config.training)  # before anything is computed: afterwards it cannot be chosen
+    if data is None:
+        data = load_data(config)
+    find(config.recipe).check_data(data.facts)
     with place.held():
-        strategy = devices.strategy(config.training)  # before anything is computed: afterwards it cannot be chosen
-        if data is None:
-            data = load_data(config)
-        find(config.recipe).check_data(data.facts)
         place.begin(config, resume=resume)
         note = devices.precision_note(config.training.precision, strategy)
         console.print(_opening(config, data, place, note), markup=False, highlight=False)

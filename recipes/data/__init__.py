@@ -101,5 +101,5 @@ def _unknown(source: str, path: Path) -> str:
     if path.exists():
         return f"{source}: not a kind of file that is known; give a .csv, a .tsv, an .npz, or a folder of images"
     near = difflib.get_close_matches(source.lower().replace("-", "_"), BUILTIN, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    return f"there is no data {source!r}; {hint}Give a file, a folder, module:function, or one of {', '.join(BUILTIN)}"
+    hint = f"did you mean {near[0]}?" if near else f"name a file, a folder, module:function, or {', '.join(BUILTIN)}"
+    return f"there is no data {source!r}; {hint}"
