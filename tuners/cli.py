@@ -16,7 +16,7 @@ import click
 from diagnose import __version__, console
 from diagnose.command_line import EXIT_FINDINGS, EXIT_FINE, EXIT_INTERRUPTED, OneLineGroup
 from diagnose.settings import LIMITS
-from tuners.quiet import import_tensorflow
+from tuners.quiet import import_tensorflow, tell_warnings
 
 if TYPE_CHECKING:
     from recipes.config import Config
@@ -104,6 +104,7 @@ def train(**given: Any) -> int:
     RECIPE is a name of `tune recipes`, NAME/PRESET, or module:function, your own build(hp) or build(config).
     """
     import_tensorflow()
+    tell_warnings()
     config, folder = _asked(given)
     from rich.console import Console
 

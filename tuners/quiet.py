@@ -1,10 +1,21 @@
-"""TensorFlow without its monologue: what it says of itself at import is none of the user's business."""
+"""A terminal without monologues: TensorFlow's of itself, and warnings that libraries mean for programmers."""
 
 from __future__ import annotations
 
 import os
 import sys
+import sysconfig
 import tempfile
+import warnings
+from pathlib import Path
+from typing import TextIO
+
+from diagnose import console
+
+#: This project.
+_OURS = tuple(Path(__file__).parents[1] / name for name in ("recipes", "tuners", "diagnose"))
+_LIBRARIES = tuple(sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib"))
+_show = warnings.showwarning
 
 
 def import_tensorflow() -> None:
@@ -26,3 +37,23 @@ def import_tensorflow() -> None:
         finally:
             os.dup2(kept, 2)
             os.close(kept)
+
+
+def tell_warnings() -> None:
+    """Show this project's warnings as a line each, the user's own as Python does, and those of libraries not at all."""
+    if not os.environ.get("KERASDX_DEBUG"):
+        warnings.showwarning = _tell
+
+
+def _tell(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    if any(Path(filename).is_relative_to(folder) for folder in _OURS):
+        console.complain(str(message), "tune: note")
+    elif not filename.startswith(_LIBRARIES):
+        _show(message, category, filename, lineno, file, line)

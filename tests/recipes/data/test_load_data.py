@@ -131,7 +131,7 @@ def test_a_class_that_a_split_lacks_is_noted(tmp_path):
         ("", "no data is named"),
         ("digit", r"no data 'digit'; did you mean digits\? .* scattered_digits"),
         ("breast-cancer", "did you mean breast_cancer"),
-        ("no/such/thing", "no data 'no/such/thing'; Give a file"),
+        ("no/such/thing", "no data 'no/such/thing'; name a file"),
         ("a\0b", "no data"),
         (__file__, "not a kind of file that is known"),
     ],
