@@ -185,17 +185,16 @@ def recipes(recipe: str | None, data: str | None, settings: tuple[str, ...], she
     """List the recipes; with RECIPE its presets and settings; with --sheet, augmented samples as a picture."""
     from tuners import listing
 
+    import_tensorflow()
+    width = min(100, console.size(sys.stdout, os.environ)[0])
     if sheet is not None:
         if not recipe or not data:
             raise click.UsageError("--sheet needs a recipe and data: tune recipes cnn --data digits --sheet sheet.png")
-        import_tensorflow()
         console.write_out(f"drawn: {listing.sheet(recipe, data, settings, sheet)}")
     elif recipe:
-        import_tensorflow()
-        console.write_out(listing.of_recipe(recipe))
+        console.write_out(listing.of_recipe(recipe, width))
     else:
-        import_tensorflow()
-        console.write_out(listing.of_all())
+        console.write_out(listing.of_all(width))
     return EXIT_FINE
 
 

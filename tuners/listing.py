@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,18 @@ from recipes import catalog
 from recipes.config import Config, choices, parse_setting, paths
 
 _INDENT = "  "
+_LONGEST_VALUE, _LEAST_ROOM = 16, 24
 
 
-def of_all() -> str:
-    """Return a line for each recipe."""
+def of_all(width: int) -> str:
+    """Return a line for each recipe, in so many columns."""
     rows = [(name, catalog.find(name).summary) for name in catalog.NAMES]
     rows.append(("module:function", "your own build(hp) or build(config), with nothing to inherit from"))
-    return "\n".join((*_table(rows), "", "tune recipes NAME shows presets and settings."))
+    return "\n".join((*_table(rows, width), "", "tune recipes NAME shows presets and settings."))
 
 
-def of_recipe(name: str) -> str:
-    """Return a recipe's presets and settings.
+def of_recipe(name: str, width: int) -> str:
+    """Return a recipe's presets and settings, in so many columns.
 
     Raises
     ------
@@ -29,22 +31,17 @@ def of_recipe(name: str) -> str:
     """
     recipe = catalog.find(name)
     config = Config.of(name)
+    presets = [(preset, ", ".join(f"{path}={value}" for path, value in preset_settings.items()))
+               for preset, preset_settings in recipe.presets.items()]  # fmt: skip
+    settings = [_setting(path, config.get(path)) for path in paths() if recipe.heeds(path)]
     lines = [f"{recipe.name}: {recipe.summary}", ""]
-    lines += [
-        "For: " + ", ".join(sorted(recipe.tasks)) + "; inputs: " + ", ".join(sorted(recipe.inputs)),
-        "",
-        "Presets:",
-    ]
-    lines += _table(
-        [(preset, ", ".join(f"{path}={value}" for path, value in set_.items()) or "the settings below")
-         for preset, set_ in recipe.presets.items()]
-    )  # fmt: skip
-    lines += ["", "Settings (--set PATH=VALUE):"]
-    lines += _table([(path, f"{config.get(path)}", _about(path)) for path in paths() if recipe.heeds(path)])
+    lines += [f"For: {', '.join(sorted(recipe.tasks))}; inputs: {', '.join(sorted(recipe.inputs))}"]
+    lines += ["", "Presets:", *_table(presets, width), "", "Settings (--set PATH=VALUE):", *_table(settings, width)]
     if recipe.name == "transfer":
         from recipes.parts import backbones
 
-        lines += ["", "Backbones (transfer.backbone):", *_wrapped(", ".join(backbones.PRESETS))]
+        names = textwrap.wrap(", ".join(backbones.PRESETS), width - len(_INDENT), break_on_hyphens=False)
+        lines += ["", "Backbones (transfer.backbone):", *(_INDENT + line for line in names)]
     return "\n".join(lines)
 
 
@@ -65,12 +62,13 @@ def sheet(name: str, source: str, settings: Sequence[str], path: Path) -> Path:
     return augmentation_sheet(load_data(config), config, path)
 
 
-def _about(path: str) -> str:
-    """Return what a setting can be, and what it is."""
+def _setting(path: str, value: Any) -> tuple[str, str, str]:
+    """Return path, value, and what the setting is and can be; a long value is told with these."""
     field = paths()[path]
-    bounds = _bounds(field)
-    allowed = "|".join(choices(path)) or bounds
-    return "; ".join(part for part in (field.description or "", allowed) if part)
+    shown = ", ".join(value) if isinstance(value, tuple) else f"{value:.4g}" if isinstance(value, float) else str(value)
+    is_long = len(shown) > _LONGEST_VALUE
+    pieces = (field.description, " | ".join(choices(path)) or _bounds(field), f"now {shown}" if is_long else "")
+    return path, "" if is_long else shown, "; ".join(piece for piece in pieces if piece)
 
 
 def _bounds(field: Any) -> str:
@@ -86,20 +84,13 @@ def _bounds(field: Any) -> str:
     return f"{low}x{high}" if low or high else ""
 
 
-def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+def _table(rows: Sequence[tuple[str, ...]], width: int) -> list[str]:
     """Return aligned lines; the last column is wrapped."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     start = len(_INDENT) + sum(width + 2 for width in widths)
     lines = []
     for row in rows:
-        head = _INDENT + "".join(cell.ljust(width + 2) for cell, width in zip(row, widths, strict=False))
-        first, *others = list(_wrapped(row[-1], max(30, 100 - start), indent="")) or [""]
+        head = _INDENT + "".join(cell.ljust(size + 2) for cell, size in zip(row, widths, strict=False))
+        first, *others = textwrap.wrap(row[-1], max(_LEAST_ROOM, width - start), break_on_hyphens=False) or [""]
         lines += [(head + first).rstrip(), *(" " * start + other for other in others)]
     return lines
-
-
-def _wrapped(text: str, width: int = 96, indent: str = _INDENT) -> Iterator[str]:
-    import textwrap
-
-    for line in textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False):
-        yield indent + line

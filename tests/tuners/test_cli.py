@@ -120,7 +120,7 @@ class TestRecipes:
         out = capsys.readouterr().out
         assert "optimizer.learning_rate" in out
         assert "0 < x <= 100" in out
-        assert "max|average|stride" in out
+        assert "max | average | stride" in out
         assert "residual" in out
         assert "transfer.backbone" not in out
 
