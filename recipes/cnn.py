@@ -32,14 +32,17 @@ def build(config: Config, facts: Facts) -> keras.Model:
         raise RecipeError(f"{facts.name}: the recipe cnn takes images of height x width x channels, not {shape}")
     inputs = keras.Input(shape, name="inputs")
     x = layers.standardized(inputs, config, facts.inputs)
+    stuck = []
     for stage in range(1, config.model.depth + 1):
         strides = 1
         if stage > 1 and _is_one_pixel(x):
-            _warn(stage, config, facts)
+            stuck.append(stage)
         elif stage > 1:
             x, strides = _shrunk(x, config, stage)
         filters = min(config.model.width * 2 ** (stage - 1), max(_MOST_FILTERS, config.model.width))
         x = _stage(x, filters, strides, config, stage)
+    if stuck:
+        _warn(stuck[0], config, facts)
     x = keras.layers.GlobalAveragePooling2D(name="mean")(x)
     x = layers.dropout(x, config, "dropout")
     return keras.Model(inputs, output.output_layer(x, config, facts), name="cnn")

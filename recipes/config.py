@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import reprlib
 import types
 import typing
@@ -27,6 +28,8 @@ Settings = Mapping[str, Any]
 
 #: Strengths of augmentation that have names. Between them any number from 0 to 1 will do.
 STRENGTHS = {"none": 0.0, "light": 1 / 3, "medium": 2 / 3, "strong": 1.0}
+#: What YAML and JSON raise at what they cannot read: dates that do not exist and numbers without end among it.
+_UNREADABLE = (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError)
 #: A configuration file is written by hand, or by us.
 _MAX_FILE_BYTES = 1_000_000
 
@@ -266,7 +269,8 @@ class Config(_Section):
         files = {path: self.get(path) for path in ("data.source", "transfer.weights")}
         names = ("imagenet", "none", *BUILTIN)  # whatever files there are of these names
         changed = {path: _from_root(value) for path, value in files.items() if value not in names}
-        return self.replace(changed).model_copy(update={"recipe": _from_root(self.recipe)})
+        recipe = _from_root(self.recipe) if ".py:" in self.recipe else self.recipe
+        return self.replace(changed).model_copy(update={"recipe": recipe})
 
     def get(self, path: str) -> Any:
         """Return the value of a setting by its path."""
@@ -285,7 +289,7 @@ class Config(_Section):
         """Return the settings that the recipe heeds, nested, ready for JSON; `from_dict` makes the same of it."""
         from recipes.catalog import find
 
-        heeds = find(self.recipe).heeds
+        heeds = find(self.recipe).heeds if ":" not in self.recipe else lambda _path: True
         heeded: dict[str, Any] = {"recipe": self.recipe}
         for section, values in self.model_dump(mode="json").items():
             if isinstance(values, dict):
@@ -347,6 +351,8 @@ def flattened(content: Mapping[str, Any], where: str, skip: tuple[str, ...] = ()
             continue
         if "." in str(section):  # a path is fine too
             flat[str(section)] = values
+        elif values is None and section in Config.model_fields:  # a section with nothing in it
+            continue
         elif isinstance(values, Mapping):
             flat |= {f"{section}.{name}": value for name, value in values.items()}
         else:
@@ -367,10 +373,10 @@ def read(path: str | Path) -> dict[str, Any]:
         if path.stat().st_size > _MAX_FILE_BYTES:
             raise ConfigError(f"{path}: too large for a configuration; is it the right file?")
         text = path.read_text(encoding="utf-8")
-        content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        content = json.loads(text) if path.suffix == ".json" else _from_yaml(text)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}; name a YAML or JSON file with --config") from None
-    except (yaml.YAMLError, json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise ConfigError(f"{path}: not valid {_form(path)}: {' '.join(str(error).split())[:200]}") from None
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: holds no settings; it should look like: optimizer: {{learning_rate: 0.01}}")
@@ -389,9 +395,22 @@ def parse_setting(text: str) -> tuple[str, Any]:
     if not equals or not path.strip():
         raise ConfigError(f"--set {_shown(text)} is not PATH=VALUE, for example optimizer.learning_rate=0.01")
     try:
-        return path.strip(), yaml.safe_load(value)
-    except (yaml.YAMLError, RecursionError):
+        return path.strip(), _from_yaml(value)
+    except _UNREADABLE:
         raise ConfigError(f"--set {_shown(text)}: the value cannot be read; put quotes around it") from None
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML with the numbers of YAML 1.2: in 1.1 a number needs a dot, and ``1e-3`` is a text."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)"), list("-+.0123456789")
+)
+
+
+def _from_yaml(text: str) -> Any:
+    return yaml.load(text, _Loader)
 
 
 def differences(before: Config, after: Config) -> Iterator[str]:

@@ -3,42 +3,43 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from recipes.catalog import find
-from recipes.config import Config
 from recipes.data.base import Data
 from recipes.errors import RecipeError
 from recipes.parts import output
 from recipes.parts.layers import without_dropconnect
+from recipes.recipe import Recipe
 
 
-def in_units(model: keras.Model, config: Config, data: Data) -> keras.Model:
+def in_units(model: keras.Model, recipe: Recipe, data: Data) -> keras.Model:
     """Return a trained network that predicts as `recipes.task.Task` describes targets; it shares its weights.
 
     Parameters
     ----------
     model
         As `recipes.build` makes it.
-    config, data
-        What it was trained by, and on.
+    recipe, data
+        What it was built by, and trained on.
     """
-    return output.decoded(model, data.facts) if find(config.recipe).encode is output.encode else model
+    return output.decoded(model, data.facts) if recipe.encode is output.encode else model
 
 
-def deployable(model: keras.Model, config: Config, data: Data) -> keras.Model:
+def deployable(model: keras.Model, recipe: Recipe, data: Data) -> keras.Model:
     """Return the model to save and use; it is not compiled, and shares its weights with the one that was trained.
 
     Parameters
     ----------
     model
         As `recipes.build` makes it, trained.
-    config, data
-        What it was trained by, and on.
+    recipe, data
+        What it was built by, and trained on.
 
     Returns
     -------
@@ -46,7 +47,7 @@ def deployable(model: keras.Model, config: Config, data: Data) -> keras.Model:
         Input: what `Data.preprocessing` takes, else a batch of `Facts.inputs`. Output: predictions, (batch, units): of
         classes and labels their probabilities, of a regression values in the target's own units.
     """
-    model = in_units(without_dropconnect(model), config, data)
+    model = in_units(without_dropconnect(model), recipe, data)
     if data.preprocessing is None:
         return _plain(model)
     return keras.Model(data.preprocessing.input, model(data.preprocessing.output), name=model.name)
@@ -66,21 +67,54 @@ def save(model: keras.Model, path: Path) -> None:
     ------
     RecipeError
         It cannot be saved, or does not load in Keras' safe mode, or predicts something else then.
+    OSError
+        There is no room.
     """
+    with _saved(model, path) as unfinished:
+        os.replace(unfinished, path)
+
+
+def check_saving(model: keras.Model, path: Path) -> None:
+    """See that a model can be saved, before time is spent on its training; nothing is left.
+
+    Parameters
+    ----------
+    model, path
+        As for `save`.
+
+    Raises
+    ------
+    RecipeError
+        As `save`.
+    """
+    with _saved(model, path):
+        pass
+
+
+@contextmanager
+def _saved(model: keras.Model, path: Path) -> Iterator[Path]:
+    """Save a model beside where it belongs, and give the file, if it holds the model; the file goes with the block."""
     unfinished = path.with_name(f".{path.stem}.tmp.keras")
     try:
-        model.save(unfinished)
-        again = keras.saving.load_model(unfinished, safe_mode=True, compile=False)
-        sample = _sample(model)
-        for one, other in zip(_outputs(model, sample), _outputs(again, sample), strict=True):
-            if not np.allclose(one, other, rtol=1e-4, atol=1e-5, equal_nan=True):
-                raise RecipeError(f"{path}: the saved model predicts something else than the trained one")
-        os.replace(unfinished, path)
-    except (ValueError, TypeError, NotImplementedError) as error:
+        _save_and_compare(model, unfinished)
+        yield unfinished
+    except (ValueError, TypeError, AttributeError, NotImplementedError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise RecipeError(f"{path}: the model cannot be saved and loaded in Keras' safe mode: {reason}") from None
+        raise RecipeError(
+            f"{path}: the model cannot be saved and loaded in Keras' safe mode; give your layers and models get_config "
+            f"and @keras.saving.register_keras_serializable(), and use no Lambda: {reason}"
+        ) from None
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _save_and_compare(model: keras.Model, path: Path) -> None:
+    model.save(path)
+    again = keras.saving.load_model(path, safe_mode=True, compile=False)
+    sample = _sample(model)
+    for one, other in zip(_outputs(model, sample), _outputs(again, sample), strict=True):
+        if not np.allclose(one, other, rtol=1e-4, atol=1e-5, equal_nan=True):
+            raise RecipeError(f"{path}: the saved model predicts something else than the trained one")
 
 
 def _plain(model: keras.Model) -> keras.Model:

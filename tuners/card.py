@@ -129,7 +129,7 @@ def usage(card: CardFacts) -> str:
     """Return Python code that loads the model and predicts, to be run in the model's folder."""
     lines = ["import keras", "import numpy as np", ""]
     if ":" in card.config.recipe:
-        module = card.config.recipe_name.partition(":")[0]
+        module = card.config.recipe_name.partition(":")[0].removesuffix(".py")
         lines += [f"# import {module}  # first, where the model has layers that are defined there", ""]
     lines += [f"model = keras.saving.load_model({card.model_file!r})", *_sample(card)]
     return "\n".join([*lines, *_prediction(card)])

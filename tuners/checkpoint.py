@@ -6,10 +6,13 @@ its place in one step: whoever kills the process leaves the old state or the new
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,8 @@ Array = NDArray[Any]
 
 #: Of the file of the last epoch.
 STATE_FILE = "state.npz"
+#: What reading an archive raises where bytes are missing or changed, or another version wrote it.
+_DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error)
 _COUNTERS, _MODEL, _OPTIMIZER = "counters", "model", "optimizer"
 
 
@@ -70,6 +75,29 @@ class Counters:
         return self.epoch > self.phase_start
 
 
+@dataclass(frozen=True)
+class State:
+    """A training at the end of an epoch.
+
+    Parameters
+    ----------
+    counters
+        Where it stands.
+    model, optimizer
+        Values of all variables; of the optimizer none between two phases.
+    """
+
+    counters: Counters
+    model: Sequence[Array]
+    optimizer: Sequence[Array] = ()
+
+    @classmethod
+    def of(cls, model: keras.Model, counters: Counters) -> State:
+        """Return copies of everything as it is now."""
+        optimizer = model.optimizer.variables if counters.is_within_phase else ()
+        return cls(copy.deepcopy(counters), values(model.variables), values(optimizer))
+
+
 class Checkpoint:
     """A folder with the state of the last epoch, and the weights of the best one.
 
@@ -82,15 +110,13 @@ class Checkpoint:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def save(self, model: keras.Model, counters: Counters, best: Sequence[Array] | None) -> None:
+    def save(self, state: State, best: Sequence[Array] | None) -> None:
         """Write the state of the last epoch.
 
         Parameters
         ----------
-        model
-            Compiled, its optimizer built.
-        counters
-            Where the training stands.
+        state
+            Of the last epoch.
         best
             Values of the model's variables after the best epoch, where they are not on disk yet.
 
@@ -99,15 +125,14 @@ class Checkpoint:
         OSError
             It could not be written; the state before is still there.
         """
+        epoch = state.counters.best_epoch
         if best is not None:
-            _write(self._best(counters.best_epoch), _numbered(best))
-        content = {_COUNTERS: np.frombuffer(json.dumps(asdict(counters)).encode(), dtype=np.uint8)}
-        content |= _numbered(values(model.variables))
-        if counters.is_within_phase:
-            content |= _numbered(values(model.optimizer.variables), _OPTIMIZER)
+            _write(self._best(epoch), _numbered(best))
+        content = {_COUNTERS: np.frombuffer(json.dumps(asdict(state.counters)).encode(), dtype=np.uint8)}
+        content |= _numbered(state.model) | _numbered(state.optimizer, _OPTIMIZER)
         _write(self.folder / STATE_FILE, content)
         for path in self.folder.glob("best-*.npz"):  # of an epoch that has been surpassed
-            if path != self._best(counters.best_epoch):
+            if path != self._best(epoch):
                 path.unlink(missing_ok=True)
 
     def counters(self) -> Counters | None:
@@ -181,8 +206,21 @@ def _write(path: Path, content: Mapping[str, Any]) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def _opened(path: Path) -> Any:
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a file of ours; whatever is wrong with it is told in a line, also where it shows as it is read."""
     try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise RecipeError(f"{path}: cannot be read ({error}); start the training anew in another folder") from None
+        with np.load(path, allow_pickle=False) as content:
+            yield content
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        EOFError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        reason = " ".join(str(error).split())
+        raise RecipeError(f"{path}: cannot be read ({reason}); start the training anew in another folder") from None

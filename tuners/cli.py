@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,8 @@ class _Commands(OneLineGroup):
             return super().invoke(context)
         except RecipeError as error:
             raise click.ClickException(str(error)) from None
+        except OSError as error:
+            raise click.ClickException(f"{error.filename or 'a file'}: {error.strerror or error}") from None
 
 
 @click.group(
@@ -120,10 +123,23 @@ def train(**given: Any) -> int:
             console=Console(quiet=given["quiet"], width=None if sys.stdout.isatty() else 100),
         )
     except KeyboardInterrupt:
-        console.complain(f"interrupted; to go on: tune train --resume {folder}", "tune")
+        console.complain(_interrupted(folder, given), "tune")
         return EXIT_INTERRUPTED
     _tell(training, quiet=given["quiet"])
     return EXIT_FINDINGS if training.report.reaches(given["fail_on"]) else EXIT_FINE
+
+
+def _interrupted(folder: Path, given: dict[str, Any]) -> str:
+    """Return what to tell after Ctrl-C: the command that goes on, where something has begun."""
+    from tuners.folder import Folder
+
+    if not Folder(folder).config.exists():
+        return "interrupted before the training began"
+    command = ["tune", "train", "--resume", str(folder)]
+    command += ["--on-finding", given["on_finding"]] if given["on_finding"] != "stop" else []
+    command += ["--mlflow", given["mlflow"]] if given["mlflow"] else []
+    command += ["--no-mlflow"] if given["no_mlflow"] else []
+    return f"interrupted; to go on: {shlex.join(command)}"
 
 
 def _asked(given: dict[str, Any]) -> tuple[Config, Path]:
@@ -187,6 +203,8 @@ def recipes(recipe: str | None, data: str | None, settings: tuple[str, ...], she
 
     import_tensorflow()
     width = min(100, console.size(sys.stdout, os.environ)[0])
+    if (data or settings) and sheet is None:
+        raise click.UsageError("--data and --set are for --sheet FILE, which draws augmented samples")
     if sheet is not None:
         if not recipe or not data:
             raise click.UsageError("--sheet needs a recipe and data: tune recipes cnn --data digits --sheet sheet.png")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -82,12 +82,22 @@ class Folder:
         RecipeError
             Another one is in it, or it cannot be made.
         """
+        lock = FileLock(self.path / ".lock")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            with FileLock(self.path / ".lock").acquire(timeout=0):
-                yield
+            lock.acquire(timeout=0)
         except Timeout:
             raise RecipeError(f"{self.path}: another process is training there; name another --output") from None
+        except OSError as error:
+            raise RecipeError(f"{self.path}: {error.strerror}; name a folder that can be written to") from None
+        try:
+            yield
+        finally:
+            lock.release()
+            if not self.config.exists():  # nothing has begun
+                with suppress(OSError):
+                    (self.path / ".lock").unlink(missing_ok=True)
+                    self.path.rmdir()
 
     def begin(self, config: Config, *, resume: bool) -> None:
         """Note the configuration of the training that begins, or see that it is that of the one that goes on.
@@ -110,6 +120,9 @@ class Folder:
             return
         if resume:
             raise RecipeError(f"{self.path}: holds no training to go on with (there is no config.yaml)")
+        ours = (self.log, self.checkpoint, self.model, self.report, self.result, self.card, self.picture)
+        if taken := [path.name for path in ours if path.exists()]:
+            raise RecipeError(f"{self.path}: holds {', '.join(taken)} of something else; name another --output")
         console.write_file(self.config, config.to_yaml())
 
     def read_config(self) -> Config:
@@ -138,10 +151,22 @@ class Folder:
 
 
 def next_free(config: Config, root: Path = ROOT) -> Folder:
-    """Return a folder for a new training, ``runs/cnn-digits-1`` or the next number."""
+    """Make a folder for a new training, ``runs/cnn-digits-1`` or the next number.
+
+    Raises
+    ------
+    RecipeError
+        It cannot be made.
+    """
     source = re.split(r"[/\\:]", config.data.source.rstrip("/\\"))[-1]
     name = "-".join((config.recipe_name.replace("/", "-").rpartition(":")[2], source.partition(".")[0]))
     name = re.sub(r"[^\w.-]+", "_", name).strip("._-") or "training"
-    taken = {entry.name for entry in os.scandir(root)} if root.is_dir() else set()
-    number = next(n for n in range(1, len(taken) + 2) if f"{name}-{n}" not in taken)
-    return Folder(root / f"{name}-{number}")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        for number in count(1):
+            with suppress(FileExistsError):  # another training may take it at the same time
+                (root / f"{name}-{number}").mkdir()
+                return Folder(root / f"{name}-{number}")
+    except OSError as error:
+        raise RecipeError(f"{root}: {error.strerror}; name a folder with --output") from None
+    raise AssertionError("numbers do not end")

@@ -5,35 +5,35 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from recipes.config import Config
 from recipes.data import Data
-from recipes.data.pipeline import evaluation_batches
+from recipes.data.pipeline import evaluation_batches, told_plainly
 from recipes.export import in_units
 from recipes.task import Kind
 from tuners import figures
 from tuners.score import Evaluation, Score, evaluate
+from tuners.trial import Trial
 
 #: Images of the test set that are drawn with their boxes.
 _DRAWN = 12
 
 
-def judge(model: keras.Model, config: Config, data: Data, picture: Path) -> Evaluation:
+def judge(done: Trial, config: Config, data: Data, picture: Path) -> Evaluation:
     """Score a trained network on the test set, and draw how it errs.
 
     Parameters
     ----------
-    model
-        As `recipes.build` makes it, trained.
+    done
+        The training.
     config, data
-        What it was trained by, and on.
+        What was trained by, and on.
     picture
         Where the picture goes (PNG): confusion matrix, residuals, or found boxes; of multi-label tasks there is none.
     """
-    predicted = predictions(model, config, data)
+    predicted = predictions(done, config, data)
     task = data.facts.task
     if task.kind is Kind.DETECTION:
         return _judge_boxes(predicted, config, data, picture)
@@ -45,10 +45,11 @@ def judge(model: keras.Model, config: Config, data: Data, picture: Path) -> Eval
     return evaluation
 
 
-def predictions(model: keras.Model, config: Config, data: Data) -> NDArray[Any]:
+def predictions(done: Trial, config: Config, data: Data) -> NDArray[Any]:
     """Return what a trained network predicts for the test set, (n, units), in the targets' own units."""
-    inputs = evaluation_batches(data.test, config, data.facts).map(lambda x, _y: x)
-    return np.asarray(in_units(model, config, data).predict(inputs, verbose=0))
+    with told_plainly(data.test) as (test,):
+        inputs = evaluation_batches(test, config, data.facts).map(lambda x, _y: x)
+        return np.asarray(in_units(done.model, done.recipe, data).predict(inputs, verbose=0))
 
 
 def _judge_boxes(outputs: NDArray[Any], config: Config, data: Data, picture: Path) -> Evaluation:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import keras
 
-from tuners.checkpoint import Array, Checkpoint, Counters, values
+from tuners.checkpoint import Array, Checkpoint, Counters, State, values
 
 #: What is watched.
 MONITORED = "val_loss"
@@ -52,6 +53,7 @@ class Keeper(keras.callbacks.Callback):
         self._others = {type(other).__name__: other for other in others}
         self._best: list[Array] | None = None
         self._best_is_saved = True
+        self._unsaved: State | None = None
         self._clock = 0.0
         self._saved_at = -math.inf
         self._cost = 0.0
@@ -78,25 +80,41 @@ class Keeper(keras.callbacks.Callback):
             counters.waited += 1
         if self._patience and counters.waited >= self._patience:
             self.model.stop_training = True
+        self._counters.callbacks = {name: _state(other) for name, other in self._others.items()}
+        self.capture()
         if now - self._saved_at >= self._cost / _SHARE:
             self.save()
 
+    def capture(self) -> None:
+        """Take the state as it is now; it is written when it is time to."""
+        if self._checkpoint is not None:
+            self._unsaved = State.of(self.model, self._counters)
+
     def save(self) -> None:
-        """Save the state as it is now.
+        """Write the state that was taken last, if it is not yet.
 
         Raises
         ------
         OSError
             There is no room; the state before is still there.
         """
-        if self._checkpoint is None:
+        if self._checkpoint is None or self._unsaved is None:
             return
         begun = time.perf_counter()
-        self._counters.callbacks = {name: _state(other) for name, other in self._others.items()}
-        self._checkpoint.save(self.model, self._counters, None if self._best_is_saved else self._best)
-        self._best_is_saved = True
+        self._checkpoint.save(self._unsaved, None if self._best_is_saved else self._best)
+        self._unsaved, self._best_is_saved = None, True
         self._saved_at = time.perf_counter()
         self._cost = self._saved_at - begun
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Write what is not written yet where the training is interrupted, or fails, within the block."""
+        try:
+            yield
+        except BaseException:
+            with suppress(OSError):  # what went wrong first is told
+                self.save()
+            raise
 
     def restore_best(self, model: keras.Model) -> None:
         """Set the model to the weights of the best epoch, where there is one."""

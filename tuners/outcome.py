@@ -60,13 +60,12 @@ def record(
     ended = time.time()
     metrics = {f"test_{score.metric}": score.value for score in evaluation.scores if score.is_known}
     metrics |= {
-        "best_epoch": result["best_epoch"],
         "epochs_run": result["epochs"],
         "health_findings": len(run.findings),
         "parameters": result["parameters"],
     }
     if result["best_val_loss"] is not None:
-        metrics["best_val_loss"] = result["best_val_loss"]
+        metrics |= {"best_val_loss": result["best_val_loss"], "best_epoch": result["best_epoch"]}
     files = (
         folder.config,
         folder.log,
@@ -167,8 +166,8 @@ def summary(training: Training) -> str:
     lines = ["", f"Test set ({training.evaluation.samples:,} samples, never trained or chosen on):"]
     lines += [f"  {score}" for score in training.evaluation.scores]
     lines += [f"  {note}" for note in training.evaluation.notes]
-    best = f"Best epoch {result['best_epoch'] + 1} of {result['epochs']}, {result['seconds']:.0f} s, {result['device']}"
-    lines += ["", best]
+    best = f"Best epoch {result['best_epoch'] + 1} of" if result["best_epoch"] >= 0 else "No best epoch:"
+    lines += ["", f"{best} {result['epochs']}, {result['seconds']:.0f} s, {result['device']}"]
     files = _described(place)
     width = max(len(path.name) for path in files)
     lines += ["", f"In {place.path}:", *(f"  {path.name:<{width}}  {about}" for path, about in files.items())]

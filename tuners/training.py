@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
 from rich.console import Console
 
-from diagnose import Report, diagnose
+from diagnose import ReadError, Report, diagnose
 from diagnose import console as texts
 from diagnose.renderers import html
 from recipes import export
@@ -101,6 +102,8 @@ def train(
     ------
     RecipeError
         The configuration, the data, the folder or the devices do not allow it; the message is one line.
+    OSError
+        There is no room to save what it has come to.
 
     Examples
     --------
@@ -112,10 +115,10 @@ def train(
     config, console = config.anchored(), console or Console(quiet=True)
     place = Folder(Path(folder)) if folder is not None else next_free(config)
     strategy = devices.strategy(config.training)  # before anything is computed: afterwards it cannot be chosen
-    if data is None:
-        data = load_data(config)
-    find(config.recipe).check_data(data.facts)
     with place.held():
+        if data is None:
+            data = load_data(config)
+        find(config.recipe).check_data(data.facts)
         place.begin(config, resume=resume)
         note = devices.precision_note(config.training.precision, strategy)
         console.print(_opening(config, data, place, note), markup=False, highlight=False)
@@ -128,22 +131,40 @@ def train(
                 on_finding=on_finding,
                 callbacks=callbacks,
                 ticker=ticker,
+                check=partial(_check_saving, config, data, place),
             )
         return _concluded(config, data, place, done, track)
 
 
 def _concluded(config: Config, data: Data, place: Folder, done: Trial, track: bool | str) -> Training:
     """Score, save, diagnose and log a training that is over."""
-    model = export.deployable(done.model, config, data)
-    export.save(model, place.model)
-    report = diagnose(place.log)
+    report = _diagnosed(place, done)
     texts.write_file(place.report, html.render(report))
-    evaluation = judge(done.model, config, data, place.picture)
+    evaluation = judge(done, config, data, place.picture)
+    model = export.deployable(done.model, done.recipe, data)
+    export.save(model, place.model)
     result = outcome.result(config, data, model, done, report, evaluation)
+    result["mlflow_run"] = (place.read_result() or {}).get("mlflow_run")
     outcome.write_card(config, data, place, report, evaluation, result)
-    result["mlflow_run"] = _tracked(config, place, report, evaluation, result, track) if track else None
     place.conclude(result)
+    if track and result["mlflow_run"] is None:
+        result["mlflow_run"] = _tracked(config, place, report, evaluation, result, track)
+        place.conclude(result)
     return Training(config, place, model, report, evaluation, result)
+
+
+def _check_saving(config: Config, data: Data, place: Folder, model: keras.Model) -> None:
+    """See that a model of the user's own can be saved, before it is trained."""
+    if ":" in config.recipe:
+        export.check_saving(export.deployable(model, find(config.recipe), data), place.model)
+
+
+def _diagnosed(place: Folder, done: Trial) -> Report:
+    """Return the diagnosis of the whole log; of what Monitor saw, where there is none."""
+    try:
+        return diagnose(place.log)
+    except ReadError:
+        return done.monitor.report
 
 
 def _tracked(

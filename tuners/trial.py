@@ -7,7 +7,7 @@ report, card); a search calls it once for each configuration.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,10 @@ from recipes import building
 from recipes.catalog import find
 from recipes.config import Config
 from recipes.data.base import Data
-from recipes.data.pipeline import evaluation_batches, training_batches
+from recipes.data.pipeline import evaluation_batches, told_plainly, training_batches
 from recipes.errors import RecipeError
 from recipes.parts import optimizers
+from recipes.recipe import Recipe
 from tuners import devices
 from tuners.checkpoint import Checkpoint, Counters
 from tuners.keeper import Keeper
@@ -45,6 +46,8 @@ class Trial:
         What watched it; ``monitor.stopped`` says why it was ended, where it was lost.
     counters
         Epochs, the best of them, seconds.
+    recipe
+        What it was built by.
     device
         What it was trained on, for people.
     """
@@ -52,6 +55,7 @@ class Trial:
     model: keras.Model
     monitor: Monitor
     counters: Counters
+    recipe: Recipe
     device: str
 
 
@@ -64,6 +68,7 @@ def run(
     on_finding: Any = "stop",
     callbacks: Sequence[keras.callbacks.Callback] = (),
     ticker: Ticker | None = None,
+    check: Callable[[keras.Model], None] | None = None,
 ) -> Trial:
     """Train the model that a configuration describes.
 
@@ -74,18 +79,22 @@ def run(
     log
         Where Monitor writes; None: nowhere.
     checkpoint
-        A folder for the state of each epoch; where it holds one, the training goes on from there. None: in memory.
+        A folder for the state of each epoch; where it holds one, the training goes on from there, and rows of the log
+        that are of later epochs are taken out, for they come again. None: in memory.
     on_finding
         As of `diagnose.Monitor`; ``"stop"`` ends a training that is lost.
     callbacks
         More callbacks.
     ticker
         What tells a person how far it is.
+    check
+        Is given the model before it is trained, and may refuse it.
 
     Raises
     ------
     RecipeError
-        It cannot be built, the devices are not there, the checkpoint is of other data or of another model.
+        It cannot be built, the devices are not there or have too little memory, a sample can no longer be read, the
+        checkpoint is of other data or of another model.
 
     Notes
     -----
@@ -94,8 +103,10 @@ def run(
     of seed and epoch, and the state of random layers is saved with the weights.
     """
     strategy = devices.strategy(config.training)
+    _check_batch(min(config.data.batch_size, len(data.train)), strategy.num_replicas_in_sync)
     with devices.precision(config.training.precision), strategy.scope():
-        return _Training(config, data, log, checkpoint, on_finding, callbacks, ticker).run(devices.describe(strategy))
+        training = _Training(config, data, log, checkpoint, on_finding, callbacks, ticker)
+        return training.run(devices.describe(strategy), check)
 
 
 class _Training:
@@ -119,26 +130,29 @@ class _Training:
         self.counters = (self.checkpoint and self.checkpoint.counters()) or Counters()
         self.is_resumed = self.counters.epoch > 0
         self._check_fingerprint()
-        if log is not None:
+        if log is not None and self.checkpoint is not None:
             rewind(log, self.counters.epoch)
         self.monitor = Monitor(log, on_finding=on_finding)
         self.plateau = optimizers.schedule_callbacks(config)
         self.keeper = Keeper(self.checkpoint, self.counters, config.training.early_stopping, self.plateau)
         self.callbacks = [self.monitor, *self.plateau, self.keeper, *callbacks, *([ticker] if ticker else [])]
 
-    def run(self, device: str) -> Trial:
+    def run(self, device: str, check: Callable[[keras.Model], None] | None) -> Trial:
         """Build the model, go through the phases that are left, and set it to its best weights."""
         keras.utils.set_random_seed(self.config.training.seed)
         model = building.network(self.recipe, self.config, self.data.facts)
+        if check is not None:
+            check(model)
         for number in range(self.counters.phase, len(self.phases)):
             if not self.counters.over:
                 self._phase(model, number)
         self.keeper.restore_best(model)
-        return Trial(model, self.monitor, self.counters, device)
+        return Trial(model, self.monitor, self.counters, self.recipe, device)
 
     def _phase(self, model: keras.Model, number: int) -> None:
         """Train through a phase, from its begin or from where it was interrupted."""
         phase = self.phases[number]
+        self.keeper.set_model(model)  # Keras does so in fit, which there may be no epoch left for
         building.start(model, self.recipe, phase, self.config, self.data.facts)
         if self.is_resumed:
             self._restore(model)
@@ -151,24 +165,22 @@ class _Training:
         self._conclude(model, number)
 
     def _fit(self, model: keras.Model, first: int, last: int) -> None:
-        model.fit(
-            training_batches(
-                self.data.train, self.config, self.data.facts, encode=self.encode, first_epoch=first, epochs=last
-            ),
-            validation_data=evaluation_batches(self.data.validation, self.config, self.data.facts, encode=self.encode),
-            steps_per_epoch=self.data.facts.steps(self.config.data.batch_size),
-            initial_epoch=first,
-            epochs=last,
-            callbacks=self.callbacks,
-            shuffle=False,  # the batches come in their order
-            verbose=0,
-        )
+        config, facts, encode = self.config, self.data.facts, self.encode
+        with self.keeper.kept(), told_plainly(self.data.train, self.data.validation) as (train, validation):
+            model.fit(
+                training_batches(train, config, facts, encode=encode, first_epoch=first, epochs=last),
+                validation_data=evaluation_batches(validation, config, facts, encode=encode),
+                steps_per_epoch=facts.steps(config.data.batch_size),
+                initial_epoch=first,
+                epochs=last,
+                callbacks=self.callbacks,
+                shuffle=False,  # the batches come in their order
+                verbose=0,
+            )
 
     def _restore(self, model: keras.Model) -> None:
         """Set the model to where the training was interrupted; what follows begins as in a training that was not."""
         assert self.checkpoint is not None
-        if not model.built:
-            model(self.data.train.inputs(np.arange(1)))
         self.checkpoint.restore(model, self.counters)
         self.is_resumed = False
 
@@ -183,6 +195,7 @@ class _Training:
             self.keeper.restore_best(model)
         counters.phase, counters.phase_start, counters.waited = number + 1, counters.epoch, 0
         counters.callbacks = {}
+        self.keeper.capture()
         self.keeper.save()
 
     def _check_fingerprint(self) -> None:
@@ -193,6 +206,15 @@ class _Training:
                 "train anew in another folder"
             )
         self.counters.fingerprint = found
+
+
+def _check_batch(size: int, replicas: int) -> None:
+    """Refuse batches that cannot be dealt out evenly: TensorFlow fails at the first."""
+    if size % replicas:
+        raise RecipeError(
+            f"data.batch_size: a batch of {size} samples cannot be split evenly among {replicas} devices; take "
+            f"{max(1, size // replicas) * replicas}"
+        )
 
 
 def fingerprint(data: Data) -> str:

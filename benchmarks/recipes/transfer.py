@@ -4,9 +4,9 @@
 
 Images are digits of scikit-learn at any place of a picture with fragments of other digits, noise, and dark on light as
 often as light on dark. A small residual network of KerasHub is pretrained on the digits 0 to 5, of which there are
-plenty, and saved as a preset. The recipe `transfer` then learns the digits 6 to 9 from a few images of each: head first,
-then fine-tuning. Beside it stand the same backbone from random weights and the recipe `cnn`, with the same images and as
-many epochs. All are tested on images that none of them has seen.
+plenty, and saved as a preset. The recipe `transfer` then learns the digits 6 to 9 from a few images of each: head
+first, then fine-tuning. Beside it stand the same backbone from random weights and the recipe `cnn`, with the same
+images and as many epochs. All are tested on images that none of them has seen.
 """
 
 from __future__ import annotations
@@ -153,7 +153,8 @@ class Trainer:
 def drawn(recipe: Recipe, config: Config, known: Facts, seed: int) -> list[NDArray[np.float32]]:
     """Return the weights that a training starts from."""
     keras.utils.set_random_seed(seed)
-    return building.network(recipe, config, known).get_weights()
+    weights: list[NDArray[np.float32]] = building.network(recipe, config, known).get_weights()
+    return weights
 
 
 def curve(recipe: str, settings: Settings, plan: Plan) -> NDArray[np.float64]:

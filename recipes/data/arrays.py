@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +15,10 @@ from recipes.data.source import Columns, Part, Source
 from recipes.errors import DataError
 
 Arrays = Mapping[str, NDArray[Any]]
-#: Split -> endings of names, as Keras' ``mnist.npz`` has them.
-_ENDINGS = {"train": "_train", "validation": "_val", "test": "_test"}
+#: Split -> endings of names, as Keras' ``mnist.npz`` and others have them.
+_ENDINGS = {"train": ("_train",), "validation": ("_val", "_valid", "_validation"), "test": ("_test",)}
+#: Names that tell of inputs or targets.
+_TELLING = re.compile(r"[xy](_.*)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -51,23 +54,33 @@ def wanted(names: Iterable[str], group: str = "") -> Names:
     Raises
     ------
     DataError
-        There are no inputs, inputs without targets, or no such groups.
+        There are no inputs, inputs without targets, no such groups, or inputs or targets of which nothing is known.
     """
     names = list(names)
     listed = f"there are {', '.join(names[:12]) or 'none'}"
-    endings = dict(_ENDINGS) if "x_train" in names else {"train": ""}
-    pairs = {
-        split: (f"x{ending}", f"y{ending}")
-        for split, ending in endings.items()
-        if f"x{ending}" in names or f"y{ending}" in names or split == "train"
-    }
+    endings: dict[str, str | None] = {"train": ""}
+    if "x_train" in names:
+        endings = {split: _ending(names, known) for split, known in _ENDINGS.items()}
+    pairs = {split: (f"x{ending}", f"y{ending}") for split, ending in endings.items() if ending is not None}
     missing = next((name for pair in pairs.values() for name in pair if name not in names), None)
     if missing is not None:
         raise DataError(f"there is no array {missing!r}; give x and y, or x_train, y_train, x_test, y_test; {listed}")
     groups = next((name for name in (group, "groups", "groups_train") if name and name in names), "")
     if group and group != groups:
         raise DataError(f"data.group: there is no array {group!r}; {listed}")
-    return Names(pairs, groups)
+    found = Names(pairs, groups)
+    stray = next((name for name in names if _TELLING.fullmatch(name) and name not in found.all()), None)
+    if stray is not None:
+        raise DataError(
+            f"array {stray!r} would not be used; name arrays x and y, or x_train, y_train, x_val, y_val, x_test, "
+            f"y_test, or leave it out; {listed}"
+        )
+    return found
+
+
+def _ending(names: Sequence[str], endings: Sequence[str]) -> str | None:
+    """Return the first of the endings that names of inputs or targets have; None: they have none."""
+    return next((ending for ending in endings if f"x{ending}" in names or f"y{ending}" in names), None)
 
 
 def source(name: str, arrays: Arrays, cache: str, group: str = "", notes: tuple[str, ...] = ()) -> Source:

@@ -136,7 +136,9 @@ def _vectors(source: Source, places: Places, config: DataConfig) -> _Prepared:
     tables = {name: part.x for name, part in source.parts.items() if isinstance(part.x, Columns)}
     train, rows = places["train"]
     statistics = preprocessing.fit(tables[train], rows)
-    model = preprocessing.model(tables[train], statistics, standardize=config.standardize)
+    # Rows of a table that are predicted later may lack a number, even if none did so far; only tables name targets.
+    may_lack = bool(source.targets) or any(preprocessing.lacks_numbers(table) for table in tables.values())
+    model = preprocessing.model(tables[train], statistics, standardize=config.standardize, may_lack=may_lack)
     x = {
         name: preprocessing.transform(model, tables[part], rows, config.cache) for name, (part, rows) in places.items()
     }

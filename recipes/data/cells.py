@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from recipes.errors import DataError
 
-#: What stands for no value in a file.
+#: What stands for no value, in files and frames.
 MISSING_WORDS = ("", "NA", "N/A", "n/a", "na", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None", "none", "?")
 #: A column with at least this share of numbers is one of numbers, and its other cells are mistakes.
 MOSTLY = 0.9
@@ -29,14 +29,22 @@ FloatArray = NDArray[np.float64]
 
 
 def factorized(series: pd.Series[Any]) -> tuple[NDArray[np.int64], list[str]]:
-    """Return the index (n,) of each cell's word, -1 where it is missing, and the words."""
+    """Return the index (n,) of each cell's word, -1 where it is missing, and the words.
+
+    Missing is what pandas holds for missing, and what `MISSING_WORDS` names, blanks around it or not.
+    """
     if isinstance(series.dtype, pd.CategoricalDtype) or not isinstance(series.dtype, np.dtype):
         series = series.astype(object)
     codes, distinct = pd.factorize(series)
     words = [_word(value) for value in distinct]
     known: dict[str, int] = {}
-    renumbered = np.array([known.setdefault(word, len(known)) if word else -1 for word in words] + [-1], np.int64)
-    return renumbered[codes], list(known)
+    numbered = [-1 if word in MISSING_WORDS else known.setdefault(word, len(known)) for word in words]
+    return np.array([*numbered, -1], np.int64)[codes], list(known)
+
+
+def present(series: pd.Series[Any]) -> NDArray[np.bool_]:
+    """Return (n,) whether a cell holds a value, see `factorized`."""
+    return series.notna().to_numpy() if _is_numeric(series) else factorized(series)[0] >= 0
 
 
 def numbers(series: pd.Series[Any], kind: Kind = "number") -> FloatArray:
@@ -76,8 +84,15 @@ def _days(words: list[str]) -> FloatArray:
     return np.asarray((moments - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1), np.float64)
 
 
+def _hashes(values: NDArray[Any]) -> NDArray[np.uint64]:
+    return pd.util.hash_array(values, categorize=False)
+
+
 class Census:
-    """What is known of a column, from all blocks of rows that were seen.
+    """What is known of a column, from all blocks of rows that were seen; how rows are parted makes no difference.
+
+    A block in which all cells are numbers holds numbers, another one holds text. So two cells are the same where they
+    are the same number ("7" and "007"), the same truth ("yes" and "true"), or the same word.
 
     Parameters
     ----------
@@ -91,59 +106,57 @@ class Census:
         self._numbers = 0
         self._truths = 0
         self._dates = 0
-        self._words: set[str] = set()
-        self._low, self._high = np.inf, -np.inf
-        self._is_unique = True
+        #: Distinct cells; no more are taken in once there are more than `MOST_DISTINCT`.
+        self._distinct: set[float | str] = set()
+        #: Hashes of all cells where the column is called as an id is; None: two are the same, or it is not.
+        self._ids: list[NDArray[np.uint64]] | None = [] if _ID_NAME.fullmatch(name) else None
         self._stray: tuple[int, str] | None = None
+        self._infinite: int | None = None
 
     def update(self, series: pd.Series[Any], lines: NDArray[np.int64]) -> None:
-        """Take in a block of cells and the lines that they are in.
-
-        Raises
-        ------
-        DataError
-            An infinite number.
-        """
+        """Take in a block of cells and the lines that they are in."""
         if _is_numeric(series):
-            values = numbers(series)
-            seen = ~np.isnan(values)
-            self._numbers += int(seen.sum())
-            distinct = len(np.unique(values[seen]))
+            values, words = numbers(series), set[str]()
+            seen = int((~np.isnan(values)).sum())
+            self._numbers += seen
         else:
-            codes, words = factorized(series)
-            seen = codes >= 0
-            values = self._count(codes, words, lines)
-            distinct = len(words)
-        self.present += int(seen.sum())
-        self._is_unique = self._is_unique and distinct == int(seen.sum())
-        self._range(values, lines)
+            codes, known = factorized(series)
+            seen = int((codes >= 0).sum())
+            values, words = self._count(codes, known, lines)
+        self.present += seen
+        distinct = np.unique(values[~np.isnan(values)])
+        if len(self._distinct) <= MOST_DISTINCT:
+            self._distinct.update(words, distinct[: MOST_DISTINCT + 1].tolist())
+        if self._ids is not None:
+            hashes = [_hashes(distinct), _hashes(np.array(sorted(words), dtype=object))]
+            self._ids = [*self._ids, *hashes] if len(distinct) + len(words) == seen else None
+        self._note_infinite(values, lines)
 
-    def _count(self, codes: NDArray[np.int64], words: list[str], lines: NDArray[np.int64]) -> FloatArray:
-        """Count the kinds of words, and return the numbers among them."""
-        values, counts = _values(words, "number"), np.bincount(codes[codes >= 0], minlength=len(words))
+    def _count(
+        self, codes: NDArray[np.int64], known: list[str], lines: NDArray[np.int64]
+    ) -> tuple[FloatArray, set[str]]:
+        """Count the kinds of words; return the cells (n,) that are numbers, NaN for others, and the other words."""
+        values, truths = _values(known, "number"), _values(known, "truth")
+        counts = np.bincount(codes[codes >= 0], minlength=len(known))
         strays = np.isnan(values)
         self._numbers += int(counts[~strays].sum())
-        self._truths += int(counts[~np.isnan(_values(words, "truth"))].sum())
-        self._dates += int(counts[~np.isnan(_days(words))].sum())
+        self._truths += int(counts[~np.isnan(truths)].sum())
+        self._dates += int(counts[~np.isnan(_days(known))].sum())
         if self._stray is None and strays.any():
             row = int(np.flatnonzero(np.append(strays, False)[codes])[0])
-            self._stray = int(lines[row]), words[codes[row]]
-        if len(self._words) <= MOST_DISTINCT:
-            self._words.update(words)
-        return np.append(values, np.nan)[codes]
+            self._stray = int(lines[row]), known[codes[row]]
+        words = {
+            word if np.isnan(truth) else str(bool(truth))
+            for word, truth, is_stray in zip(known, truths, strays, strict=True)
+            if is_stray
+        }
+        return np.append(values, np.nan)[codes], words
 
-    def _range(self, values: FloatArray, lines: NDArray[np.int64]) -> None:
-        with np.errstate(over="ignore"):
-            infinite = np.isinf(values.astype(np.float32))
-        if infinite.any():
-            line = int(lines[np.flatnonzero(infinite)[0]])
-            raise DataError(
-                f"line {line}, column {self.name!r}: the value is infinite, or too large for 32-bit floats; "
-                "mend it, or leave it empty"
-            )
-        known = values[~np.isnan(values)]
-        if len(known):
-            self._low, self._high = min(self._low, known.min()), max(self._high, known.max())
+    def _note_infinite(self, values: FloatArray, lines: NDArray[np.int64]) -> None:
+        if self._infinite is None:
+            with np.errstate(over="ignore"):
+                infinite = np.isinf(values.astype(np.float32))
+            self._infinite = int(lines[np.flatnonzero(infinite)[0]]) if infinite.any() else None
 
     def kind(self) -> Kind:
         """Return what the column holds.
@@ -151,9 +164,14 @@ class Census:
         Raises
         ------
         DataError
-            Nearly all cells are numbers, and the others are not.
+            Nearly all cells are numbers, and the others are not; or a number is infinite.
         """
         if self._numbers == self.present:
+            if self._infinite is not None:
+                raise DataError(
+                    f"line {self._infinite}, column {self.name!r}: the value is infinite, or too large for 32-bit "
+                    "floats; mend it, or leave it empty"
+                )
             return "number"
         if self._truths == self.present:
             return "truth"
@@ -173,13 +191,16 @@ class Census:
         if not self.present:
             return "empty"
         kind = self.kind()
-        is_constant = self._low == self._high if kind == "number" else len(self._words) == 1
-        if is_constant:
+        if len(self._distinct) == 1:
             return "the same everywhere"
-        if self._is_unique and _ID_NAME.fullmatch(self.name) and kind in ("number", "category"):
+        if kind in ("number", "category") and self._is_unique():
             return "different everywhere"
-        many = len(self._words) > min(MOST_DISTINCT, max(_FEW_DISTINCT, self.present / 2))
+        many = len(self._distinct) > min(MOST_DISTINCT, max(_FEW_DISTINCT, self.present / 2))
         return "text" if kind == "category" and many else ""
+
+    def _is_unique(self) -> bool:
+        """Whether the column is called as an id is, and no two cells are the same."""
+        return self._ids is not None and len(np.unique(np.concatenate(self._ids))) == self.present
 
     def mixture(self) -> str:
         """Return what is to be said of a category of which many words are numbers; empty where there is nothing."""

@@ -81,7 +81,13 @@ def _words(words: NDArray[Any], counts: NDArray[np.int64]) -> tuple[tuple[str, .
     return tuple(word for _, word in sorted(seen)[:MOST_WORDS]), len(seen) > MOST_WORDS
 
 
-def model(columns: Columns, statistics: Statistics, *, standardize: bool) -> keras.Model | None:
+def lacks_numbers(columns: Columns) -> bool:
+    """Whether a row lacks a number."""
+    blocks = storage.blocks(len(columns), 4 * columns.numeric.shape[1])
+    return any(bool(np.isnan(columns.numeric[block]).any()) for block in blocks)
+
+
+def model(columns: Columns, statistics: Statistics, *, standardize: bool, may_lack: bool) -> keras.Model | None:
     """Return the preprocessing.
 
     Parameters
@@ -92,6 +98,8 @@ def model(columns: Columns, statistics: Statistics, *, standardize: bool) -> ker
         Of the training rows.
     standardize
         Whether numbers get mean 0 and deviation 1.
+    may_lack
+        Whether rows may lack numbers, rows beyond those for training too.
 
     Returns
     -------
@@ -100,10 +108,10 @@ def model(columns: Columns, statistics: Statistics, *, standardize: bool) -> ker
         ``{"numeric": that, "categorical": (batch, categorical columns) text, "" for what is missing}``, to
         (batch, features) float32: the numbers, missing ones replaced by the mean; 1 or 0 for each column that lacks
         values in training, whether it does here; one feature for each word of a category. A word that training has not
-        seen has 0 in all of its column. None where numbers stay as they are.
+        seen has 0 in all of its column. None where numbers stay as they are, and none may be missing.
     """
     numbers, categories = columns.numeric.shape[1], columns.codes.shape[1]
-    if not categories and not standardize and not statistics.has_missing.any():
+    if not categories and not standardize and not may_lack:
         return None
     inputs, features = {}, []
     if numbers:

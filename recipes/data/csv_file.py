@@ -23,6 +23,8 @@ BLOCK_CELLS = 1_000_000
 _SEPARATORS = (",", ";", "\t", "|")
 _DECIMAL_COMMA = re.compile(rb'(^|;)\s*"?-?\d+,\d+"?\s*(;|$)', re.MULTILINE)
 
+_COMMA_NUMBER = r"^\s*([+-]?\d*),(\d+(?:[eE][+-]?\d+)?)\s*$"
+
 
 class CsvFile:
     """A table in a file, UTF-8, with a header.
@@ -99,12 +101,21 @@ class CsvFile:
                 encoding="utf-8",
             ) as reader:
                 for block in reader:
-                    yield lines[start : start + len(block)], block
+                    yield lines[start : start + len(block)], self._with_points(block, texts)
                     start += len(block)
         except (pd.errors.ParserError, UnicodeError, ValueError, OSError) as error:
             raise DataError(f"{self.path}: cannot be read: {' '.join(str(error).split())[:200]}") from None
         if start != len(lines):
             raise DataError(f"{self.path}: quotes are not balanced, or the file changed while it was read")
+
+    def _with_points(self, block: pd.DataFrame, texts: Collection[str]) -> pd.DataFrame:
+        """Return cells with a point in each number: pandas leaves the commas of a column that has other cells too."""
+        if self.decimal == ".":
+            return block
+        for name in self.names:
+            if name not in texts and not pd.api.types.is_numeric_dtype(block[name]):
+                block[name] = block[name].replace(_COMMA_NUMBER, r"\1.\2", regex=True)
+        return block
 
     def _separator(self, head: bytes) -> str:
         if self.path.suffix.lower() == ".tsv":

@@ -130,7 +130,14 @@ def _scan(folder: Path) -> tuple[list[str], list[_File], int]:
     """Return the classes, the images by their names, and how many other files there are."""
     subfolders = _subfolders(folder)
     splits = {path: _SPLITS[path.name.lower()] for path in subfolders if path.name.lower() in _SPLITS}
-    if "train" not in splits.values() or len(splits) < len(subfolders):
+    train = next((path for path, split in splits.items() if split == "train"), None)
+    more = [path.name for path in subfolders if path not in splits]
+    if train is not None and more and _subfolders(train):
+        raise DataError(
+            f"{more[0]} is beside {train.name}, which holds the classes of a split, and names no split; move it "
+            "elsewhere, or call it val or test if it is one"
+        )
+    if train is None or more:  # a class may be called train
         splits = {folder: "train"}
     classes = sorted({path.name for split in splits for path in _subfolders(split)})
     if len(classes) < 2:

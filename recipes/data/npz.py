@@ -79,10 +79,8 @@ def _read(archive: zipfile.ZipFile, path: Path, config: DataConfig) -> dict[str,
     members = {name: _member(archive, name, infos[name]) for name in arrays.wanted(infos, config.group).all()}
     total = sum(member.size for member in members.values())
     in_memory = storage.fits(total, config.cache)
-    room = int(0.9 * (storage.available_memory() if in_memory else storage.free_disk()))
-    if total > room:
-        where = "memory" if in_memory else "room for temporary files (set TMPDIR to a larger disk)"
-        raise DataError(f"the arrays take {total / 1e9:.3g} GB, and there are {room / 1e9:.3g} GB of {where}")
+    inflated = sum(member.size for member in members.values() if member.info.compress_type != zipfile.ZIP_STORED)
+    storage.check_room(total if in_memory else inflated, on_disk=not in_memory)
     if in_memory:
         return {name: _in_memory(archive, name, member) for name, member in members.items()}
     return {

@@ -6,7 +6,9 @@ from what was drawn before. So a training that is resumed at an epoch sees what 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,11 +17,11 @@ from numpy.typing import NDArray
 
 from recipes.config import Config
 from recipes.data.augmentation import augmenter
-from recipes.data.base import Split
-from recipes.data.mixing import mixer
-from recipes.errors import ConfigError
+from recipes.data.base import Samples, Split
+from recipes.data.mixing import Mixer, mixer
+from recipes.errors import ConfigError, DataError, RecipeError
 from recipes.parts.output import is_one_hot
-from recipes.task import Facts, Kind
+from recipes.task import Facts
 
 #: From targets as `recipes.task.Task` describes them to what the loss takes.
 Encode = Callable[[NDArray[Any]], NDArray[Any]]
@@ -61,12 +63,11 @@ def training_batches(
     ConfigError
         Augmentation, mixing or class weights that such data cannot have.
     """
-    targets = _targets(split, config, facts, encode)
     weights = _weights(split, config, facts)
     # Looked at before the data is copied: they may refuse it.
     augment = augmenter(config, facts) if config.data.augmentation > 0 else None
     mix = mixer(config, facts) if config.data.mixing != "none" else None
-    fetch = _fetch(split, [targets] if weights is None else [targets, weights])
+    fetch = _fetch(split, config, facts, encode, weights)
     seed = tf.constant(config.training.seed, tf.int64)
     size, count = config.data.batch_size, len(split)
 
@@ -116,20 +117,67 @@ def evaluation_batches(split: Split, config: Config, facts: Facts, *, encode: En
         Of (x, y); the last batch may be smaller.
     """
     size, count = config.data.batch_size, len(split)
-    fetch = _fetch(split, [_targets(split, config, facts, encode)])
+    fetch = _fetch(split, config, facts, encode)
     batches = tf.data.Dataset.range(0, count, size).map(
         lambda start: tf.range(start, tf.minimum(start + size, count), dtype=tf.int64)
     )
     return _finished(_parallel(batches, fetch))
 
 
-def _targets(split: Split, config: Config, facts: Facts, encode: Encode | None) -> NDArray[Any]:
-    """Return the targets as the loss takes them."""
-    if encode is not None:
-        return np.asarray(encode(split.y))
-    if facts.task.kind is Kind.MULTICLASS and is_one_hot(config, facts.task):
-        return np.eye(len(facts.task.names), dtype=np.float32)[split.y]
-    return split.y
+@contextmanager
+def told_plainly(*splits: Split) -> Iterator[tuple[Split, ...]]:
+    """Tell of an error within ``fit`` or ``predict`` in one line, where a person can mend it.
+
+    TensorFlow fetches samples in threads of its own, and turns what goes wrong there into an error with a traceback.
+
+    Parameters
+    ----------
+    splits
+        What the batches are to be made of.
+
+    Yields
+    ------
+    tuple of Split
+        The same splits, to make the batches of: they remember what went wrong.
+
+    Raises
+    ------
+    DataError
+        A sample could not be fetched: what `Samples.take` raised.
+    RecipeError
+        The memory of the device does not suffice.
+    """
+    watched = tuple(
+        split if isinstance(split.x, np.ndarray) else replace(split, x=_Watched(split.x)) for split in splits
+    )
+    try:
+        yield watched
+    except tf.errors.ResourceExhaustedError:
+        raise RecipeError("out of memory: lower data.batch_size, or take a smaller model or smaller images") from None
+    except tf.errors.OpError:
+        for split in watched:
+            if isinstance(split.x, _Watched) and split.x.error is not None:
+                raise split.x.error from None
+        raise
+
+
+class _Watched:
+    """Samples that remember why they could not be fetched."""
+
+    def __init__(self, samples: Samples) -> None:
+        self._samples = samples
+        self.shape, self.dtype = samples.shape, samples.dtype
+        self.error: DataError | None = None
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def take(self, indices: NDArray[np.int64]) -> NDArray[Any]:
+        try:
+            return self._samples.take(indices)
+        except DataError as error:
+            self.error = error
+            raise
 
 
 def _weights(split: Split, config: Config, facts: Facts) -> NDArray[np.float32] | None:
@@ -143,11 +191,15 @@ def _weights(split: Split, config: Config, facts: Facts) -> NDArray[np.float32] 
     return np.array([by_class.get(i, 1.0) for i in range(len(task.names))], np.float32)[split.y.astype(np.int64)]
 
 
-def _fetch(split: Split, others: list[NDArray[Any]]) -> Callable[[tf.Tensor], tuple[tf.Tensor, ...]]:
-    """Return a function for a ``map`` from numbers of samples to their inputs, and to those rows of other arrays."""
+def _fetch(
+    split: Split, config: Config, facts: Facts, encode: Encode | None, weights: NDArray[np.float32] | None = None
+) -> Callable[[tf.Tensor], tuple[tf.Tensor, ...]]:
+    """Return a function for a ``map`` from numbers of samples to their inputs, targets and weights."""
+    targets = split.y if encode is None else np.asarray(encode(split.y))
+    is_spread = encode is None and is_one_hot(config, facts.task)
     in_memory = isinstance(split.x, np.ndarray) and not isinstance(split.x, np.memmap)
     with tf.device("CPU:0"):  # not the whole data set onto a GPU
-        held = [tf.constant(array) for array in others]
+        held = [tf.constant(array) for array in (targets, weights) if array is not None]
         x = tf.constant(split.x) if in_memory else None
     shape = split.x.shape[1:] if isinstance(split.x, np.ndarray) else split.x.shape
 
@@ -156,18 +208,28 @@ def _fetch(split: Split, others: list[NDArray[Any]]) -> Callable[[tf.Tensor], tu
             inputs = tf.gather(x, indices)
         else:
             inputs = tf.ensure_shape(tf.numpy_function(split.inputs, (indices,), split.x.dtype), (None, *shape))
-        return inputs, *(tf.gather(array, indices) for array in held)
+        y, *rest = (tf.gather(array, indices) for array in held)
+        if is_spread:  # a batch at a time: of all samples, with many classes, it would fill the memory
+            y = tf.one_hot(y, len(facts.task.names))
+        return inputs, y, *rest
 
     return fetch
 
 
-def _mixed(mix: Any, key: tf.Tensor, x: tf.Tensor, y: tf.Tensor, *weights: tf.Tensor) -> tuple[tf.Tensor, ...]:
-    """Mix images and labels; weights go the way of the labels, as one more column of them."""
-    columns = y[:, tf.newaxis] if y.shape.rank == 1 else y
-    classes = columns.shape[1]
-    x, columns = mix(x, tf.concat([tf.cast(columns, tf.float32), *(w[:, tf.newaxis] for w in weights)], axis=1), key)
-    labels = columns[:, 0] if y.shape.rank == 1 else columns[:, :classes]
-    return x, labels, *(columns[:, classes + i] for i in range(len(weights)))
+def _mixed(mix: Mixer, key: tf.Tensor, x: tf.Tensor, y: tf.Tensor, *weights: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    """Mix images and labels.
+
+    With weights w the loss of λ of a sample a and 1 - λ of b is to be λ w_a L(y_a) + (1 - λ) w_b L(y_b). As the loss is
+    linear in the label, that is the mixed weight times the loss of the label (λ w_a y_a + (1 - λ) w_b y_b) / weight.
+    """
+    labels = tf.cast(y[:, tf.newaxis] if y.shape.rank == 1 else y, tf.float32)
+    if weights:
+        column = weights[0][:, tf.newaxis]
+        x, columns = mix(x, tf.concat([labels * column, column], axis=1), key)
+        labels, weights = columns[:, :-1] / columns[:, -1:], (columns[:, -1],)
+    else:
+        x, labels = mix(x, labels, key)
+    return x, labels[:, 0] if y.shape.rank == 1 else labels, *weights
 
 
 def _parallel(batches: tf.data.Dataset, function: Callable[..., Any]) -> tf.data.Dataset:

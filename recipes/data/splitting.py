@@ -35,7 +35,8 @@ def split(
         Of the draw.
     strata
         (n,) class or bin of each sample, to be as frequent in one split as in another. Strata that have fewer samples
-        than there are splits are for training alone.
+        than there are splits are for training alone. Where there are too many strata for that, or too few
+        samples are left for training, the draw heeds them only in that one sample of each stays for training.
     groups
         (n,) number of the group of each sample, from 0; a group is in one split only.
 
@@ -81,12 +82,23 @@ def _draw(strata: NDArray[np.int64], size: int, seed: int, splits: int) -> Rows:
 
     counts = np.bincount(strata)
     able = np.flatnonzero(counts[strata] >= splits)
-    if len(able) <= size:  # next to no stratum is large enough: they are of no use
-        able, strata = np.arange(len(strata)), np.zeros_like(strata)
     kinds = len(np.unique(strata[able]))
-    stratify = strata[able] if 2 <= kinds <= min(size, len(able) - size) else None
-    _, chosen = train_test_split(able, test_size=size, random_state=seed, stratify=stratify)
-    return np.asarray(chosen, np.int64)
+    if kinds <= min(size, len(able) - size):
+        stratify = strata[able] if kinds > 1 else None
+        _, chosen = train_test_split(able, test_size=size, random_state=seed, stratify=stratify)
+        left = counts - np.bincount(strata[chosen], minlength=len(counts))
+        if left[counts > 0].all():
+            return np.asarray(chosen, np.int64)
+    return _draw_freely(strata, able, size, seed)
+
+
+def _draw_freely(strata: NDArray[np.int64], able: Rows, size: int, seed: int) -> Rows:
+    """Return the numbers of `size` samples, of those that are `able` if they suffice; one of each stratum is left."""
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(strata))
+    spare = np.delete(order, np.unique(strata[order], return_index=True)[1])
+    choices = (spare[np.isin(spare, able)], spare, order)
+    return next(rows[:size] for rows in choices if len(rows) >= size)
 
 
 def _draw_groups(groups: NDArray[np.int64], strata: NDArray[np.int64], size: int, seed: int, splits: int) -> Rows:

@@ -14,9 +14,12 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from recipes.data.base import Samples
+from recipes.errors import DataError
 
 #: Data may take this share of the memory that is free.
 SHARE = 0.25
+#: Data for which there is no other place may take this share of what is free.
+_MOST_FULL = 0.9
 #: Rows are handled in blocks of about this many bytes.
 _BLOCK_BYTES = 32_000_000
 #: Where Linux tells what a container may use, and what it does.
@@ -43,17 +46,41 @@ def fits(size: int, cache: str) -> bool:
 
 
 def empty(shape: tuple[int, ...], dtype: DTypeLike, cache: str) -> NDArray[Any]:
-    """Return an array to be filled, in memory if it `fits`, else mapped from a temporary file."""
+    """Return an array to be filled, in memory if it `fits`, else mapped from a temporary file.
+
+    Raises
+    ------
+    DataError
+        There is no room for the file; writing to a mapped file on a full disk would end the process.
+    """
     dtype = np.dtype(dtype)
     size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
     if not size or fits(size, cache):
         return np.empty(shape, dtype)
+    check_room(size, on_disk=True)
     return np.lib.format.open_memmap(new_file(), "w+", dtype, shape)
 
 
+def check_room(size: int, *, on_disk: bool) -> None:
+    """Refuse data of so many bytes that it does not fit in memory, or in temporary files.
+
+    Raises
+    ------
+    DataError
+        It takes more than 0.9 of what is free.
+    """
+    room = int(_MOST_FULL * (free_disk() if on_disk else available_memory()))
+    if size > room:
+        where = "room for temporary files (set TMPDIR to a larger disk)" if on_disk else "memory"
+        raise DataError(f"the data would take {size / 1e9:.3g} GB, and there are {room / 1e9:.3g} GB of {where}")
+
+
 def free_disk() -> int:
-    """Return the bytes that are left for temporary files."""
-    return shutil.disk_usage(_folder().name).free
+    """Return the bytes that are left for temporary files, less those that files will take which are not filled yet."""
+    folder = Path(_folder().name)
+    found = [path.stat() for path in folder.iterdir()]
+    promised = sum(max(0, file.st_size - 512 * file.st_blocks) for file in found)
+    return max(0, shutil.disk_usage(folder).free - promised)
 
 
 def new_file() -> Path:

@@ -189,8 +189,13 @@ def _listed(names: Sequence[str], most: int = 12) -> str:
 def _with_targets(blocks: Iterable[Block], targets: Sequence[str]) -> Iterator[Block]:
     """Yield the rows of each block that have all targets."""
     for lines, block in blocks:
-        has_all = block[list(targets)].notna().all(axis=1).to_numpy()
+        has_all = _has_all(block, targets)
         yield (lines, block) if has_all.all() else (lines[has_all], block[has_all])
+
+
+def _has_all(block: pd.DataFrame, targets: Sequence[str]) -> NDArray[np.bool_]:
+    """Return (n,) whether a row has all targets."""
+    return np.all([cells.present(block[name]) for name in targets], axis=0)
 
 
 def _plan(table: CsvFile | Frame, targets: tuple[str, ...], config: DataConfig) -> _Plan:
@@ -200,13 +205,14 @@ def _plan(table: CsvFile | Frame, targets: tuple[str, ...], config: DataConfig) 
     known = {name: Census(name) for name in table.names if name not in skipped}
     rows, without, first = 0, 0, 0
     for numbers, block in table.blocks():
-        has_all = block[list(targets)].notna().all(axis=1).to_numpy()
+        has_all = _has_all(block, targets)
         without += int((~has_all).sum())
         first = first or int(next(iter(numbers[~has_all]), 0))
         rows += int(has_all.sum())
         for name, census in known.items():
             census.update(block[name][has_all], numbers[has_all])
-        _check_groups(block, numbers, config.group)
+        if config.group:
+            _check_groups(block, numbers, config.group)
     if not rows:
         what = "no row has a value in the target" if len(lines) else "there is a header, and no row follows"
         raise DataError(f"{what}; there is nothing to train on")
@@ -219,9 +225,9 @@ def _plan(table: CsvFile | Frame, targets: tuple[str, ...], config: DataConfig) 
 
 
 def _check_groups(block: pd.DataFrame, lines: NDArray[np.int64], group: str) -> None:
-    if group and block[group].isna().any():
-        line = int(lines[block[group].isna().to_numpy()][0])
-        raise DataError(f"line {line}, column {group!r}: there is no group; name one in each row")
+    without = lines[~cells.present(block[group])]
+    if len(without):
+        raise DataError(f"line {int(without[0])}, column {group!r}: there is no group; name one in each row")
 
 
 def _features(known: Sequence[Census]) -> tuple[tuple[Column, ...], list[str]]:

@@ -107,13 +107,14 @@ def _materialized(dataset: Any, name: str) -> tuple[NDArray[Any], NDArray[Any]]:
     Raises
     ------
     DataError
-        Its elements are no pairs of tensors, differ in shape, or are too many for the memory.
+        Its elements are no pairs of tensors, differ in shape, or are too many for the memory; or may be batches or not.
     """
     spec = dataset.element_spec
     if not isinstance(spec, tuple) or len(spec) != 2 or not all(hasattr(part, "shape") for part in spec):
         raise DataError(f"{name} does not yield pairs (x, y) of tensors; map it to such")
     if int(dataset.cardinality()) == -1:  # tf.data.INFINITE_CARDINALITY
         raise DataError(f"{name} never ends; leave repeat() out")
+    join = np.concatenate if _is_batched(*spec, name) else np.stack
     room = storage.SHARE * storage.available_memory()
     inputs, targets, size = [], [], 0
     for x, y in dataset.as_numpy_iterator():
@@ -124,16 +125,22 @@ def _materialized(dataset: Any, name: str) -> tuple[NDArray[Any], NDArray[Any]]:
             raise DataError(f"{name} is larger than {room / 1e9:.3g} GB; save it as an .npz, which is mapped from disk")
     if not inputs:
         raise DataError(f"{name} is empty")
-    join = np.concatenate if _is_batched(*spec) else np.stack
     try:
         return join(inputs), join(targets)
     except ValueError:
         raise DataError(f"{name} yields samples of different shapes; bring them to one") from None
 
 
-def _is_batched(x: Any, y: Any) -> bool:
-    """Whether the first axis of inputs and of targets is that of samples."""
-    return bool(y.shape.rank) and bool(x.shape.rank) and x.shape[0] == y.shape[0]
+def _is_batched(x: Any, y: Any, name: str) -> bool:
+    """Whether the first axis of inputs and of targets is that of samples: its length is left open, as batch() does."""
+    if not x.shape.rank or not y.shape.rank or x.shape[0] != y.shape[0]:
+        return False
+    if x.shape[0] is not None:
+        raise DataError(
+            f"{name} yields x and y that both begin with an axis of {x.shape[0]}, in batches or not; return it with "
+            ".batch(32), and where it is in batches already with .unbatch() before that"
+        )
+    return True
 
 
 def _decoded(values: Any) -> NDArray[Any]:

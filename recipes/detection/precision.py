@@ -20,31 +20,39 @@ from recipes.detection.boxes import pairwise_overlap
 
 #: Overlaps over which COCO averages: 0.5, 0.55, ..., 0.95.
 COCO_OVERLAPS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
-#: Resamples that are judged at once: enough for speed, few enough for memory.
-_CHUNK = 100
+#: Numbers, resamples × boxes or × images, in an array that is worked on at once: 16 MB of float64.
+_MOST_NUMBERS = 2_000_000
 
 
 @dataclass(frozen=True)
 class _Class:
     """What was found of one class, best first."""
 
-    #: Image of each found box, (k,); whether it is right at each overlap, (overlaps, k).
+    #: Image of each found box, (k,); of each overlap the rows of those that are right, ascending.
     images: NDArray[np.int64]
-    is_right: NDArray[np.bool_]
+    right: tuple[NDArray[np.int64], ...]
     #: Objects of the class in each image, (n,).
     objects: NDArray[np.int64]
 
     def precision(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (r,) average precisions, mean over overlaps, for weights of the images (r, n); NaN: no objects."""
-        of_boxes = weights[:, None, self.images]
-        right = np.cumsum(of_boxes * self.is_right, axis=-1)
-        seen = np.cumsum(of_boxes, axis=-1)
-        precision = np.divide(right, seen, out=np.zeros_like(right), where=seen > 0)
-        raised = np.maximum.accumulate(precision[..., ::-1], axis=-1)[..., ::-1]
-        gained = np.diff(right, axis=-1, prepend=0)
+        seen = np.cumsum(weights[:, self.images], axis=1)
+        area = np.mean([self._area(weights, seen, right) for right in self.right], axis=0)
         total = weights @ self.objects
-        area = np.sum(raised * gained, axis=-1).mean(axis=-1)
         return np.divide(area, total, out=np.full(len(weights), np.nan), where=total > 0)
+
+    def _area(
+        self, weights: NDArray[np.float64], seen: NDArray[np.float64], right: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Return (r,) areas, in objects, for the boxes seen up to each box (r, k) and the rows of those that are right.
+
+        Between right boxes precision only falls, and no recall is gained: only the right ones count.
+        """
+        gained = weights[:, self.images[right]]
+        seen = seen[:, right]
+        precision = np.divide(np.cumsum(gained, axis=1), seen, out=np.zeros_like(seen), where=seen > 0)
+        raised = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+        return np.asarray(np.sum(raised * gained, axis=1))
 
 
 @dataclass(frozen=True)
@@ -80,10 +88,13 @@ class AveragePrecision:
         """
         if not self._classes:
             return (np.nan, np.nan)
-        chances = np.full(self.images, 1 / self.images)
-        draws = np.random.default_rng(seed).multinomial(self.images, chances, size=resamples).astype(np.float64)
-        means = np.concatenate([_mean(self._classes, draws[i : i + _CHUNK]) for i in range(0, resamples, _CHUNK)])
-        low, high = np.nanquantile(means, [(1 - level) / 2, (1 + level) / 2])
+        rng, chances = np.random.default_rng(seed), np.full(self.images, 1 / self.images)
+        chunk = max(1, _MOST_NUMBERS // max(self.images, *(len(of.images) for of in self._classes)))
+        means = [
+            _mean(self._classes, rng.multinomial(self.images, chances, min(chunk, resamples - done)).astype(np.float64))
+            for done in range(0, resamples, chunk)
+        ]
+        low, high = np.nanquantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2])
         return float(low), float(high)
 
 
@@ -131,12 +142,12 @@ def _class(truth: NDArray[Any], matches: NDArray[np.float64], kind: int, overlap
     of_class = matches[matches[:, 1] == kind]
     images = of_class[:, 0].astype(np.int64)
     objects = images * truth.shape[1] + of_class[:, 3].astype(np.int64)
-    is_right = np.zeros((len(overlaps), len(of_class)), dtype=bool)
-    for at, least in enumerate(overlaps):
+    right = []
+    for least in overlaps:
         close = np.flatnonzero(of_class[:, 4] >= max(least, np.finfo(float).tiny))
         _, first = np.unique(objects[close], return_index=True)  # an object is found once, by the best box
-        is_right[at, close[first]] = True
-    return _Class(images, is_right, (truth[..., 4] == kind).sum(axis=1))
+        right.append(np.sort(close[first]))
+    return _Class(images, tuple(right), (truth[..., 4] == kind).sum(axis=1))
 
 
 def _mean(classes: Sequence[_Class], weights: NDArray[np.float64]) -> NDArray[np.float64]:

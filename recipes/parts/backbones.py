@@ -275,7 +275,8 @@ def freeze(backbone: keras.Model, share: float, name: str = "") -> Frozen:
     backbone
         The backbone.
     share
-        Of its blocks that are frozen, the first ones from the input: 0 none, 1 all. Rounded to whole blocks.
+        Of its blocks that are frozen, the first ones from the input: 0 none, 1 all. Rounded to whole blocks, but below
+        1 the last block is trained.
     name
         Of the backbone, see `blocks`.
 
@@ -285,7 +286,8 @@ def freeze(backbone: keras.Model, share: float, name: str = "") -> Frozen:
         What came of it. A model that is compiled already must be compiled again.
     """
     parts = blocks(backbone, name)
-    first = [layer for block in parts[: round(share * len(parts))] for layer in block]
+    count = min(round(share * len(parts)), len(parts) - 1) if share < 1 else len(parts)
+    first = [layer for block in parts[:count] for layer in block]
     still = {id(part) for layer in first for part in layer._flatten_layers()}
     # One by one: `backbone.trainable = True` does nothing where it is so already, though layers in it are frozen.
     for layer in backbone._flatten_layers():

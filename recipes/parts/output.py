@@ -17,7 +17,10 @@ A regression is trained on standardized targets (`encode`), so that no rate, cli
 on the unit of the target, a mean squared error of 1 is that of always answering the mean, and targets of different
 units count alike. `decoded` puts the way back to the target's own units behind a trained network.
 
-All layers, losses and metrics are Keras' own: a saved model loads without this package.
+Where samples are mixed, a metric takes the class that has most of the sample for the true one.
+
+All layers, losses and metrics are Keras' own: a saved model loads without this package. But for the metrics of mixed
+samples, which are left out with all else that a model was compiled with when it is exported.
 """
 
 from __future__ import annotations
@@ -112,7 +115,12 @@ def loss(config: Config, facts: Facts) -> keras.losses.Loss:
 
 def metrics(config: Config, facts: Facts) -> list[keras.metrics.Metric]:
     """Return the metrics, by the names in the table above."""
-    task = facts.task
+    plain = _metrics(config, facts.task)
+    is_mixed = config.data.mixing != "none" and facts.task.kind.is_classification
+    return [OfMixed(metric) for metric in plain] if is_mixed else plain
+
+
+def _metrics(config: Config, task: Task) -> list[keras.metrics.Metric]:
     if task.kind is Kind.REGRESSION:
         return [keras.metrics.MeanAbsoluteError(name="mae"), keras.metrics.R2Score(name="r2")]
     if task.kind is Kind.MULTILABEL:
@@ -201,11 +209,52 @@ def _output_activation(config: Config, task: Task) -> str:
     raise ConfigError(f"model.output_activation: {chosen} does not fit the loss {name}; leave one of them at auto")
 
 
+@keras.saving.register_keras_serializable("kerasdx")
+class OfMixed(keras.metrics.Metric):
+    """A metric of mixed samples: of two classes that share one, that with the larger share is the true one.
+
+    Keras' own metrics expect whole labels: `BinaryAccuracy` calls no answer to 0.7 right, `Recall` takes each share for
+    a yes, and the F-scores count by shares.
+    """
+
+    def __init__(self, metric: keras.metrics.Metric) -> None:
+        super().__init__(name=metric.name, dtype=metric.dtype)
+        self._metric = metric
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Count a batch."""
+        self._metric.update_state(_whole(keras.ops.convert_to_tensor(y_true)), y_pred, sample_weight)
+
+    def result(self) -> Any:
+        """Return the value."""
+        return self._metric.result()
+
+    def reset_state(self) -> None:
+        """Start over."""
+        self._metric.reset_state()
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what it is made from again."""
+        return {"metric": keras.saving.serialize_keras_object(self._metric)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> OfMixed:
+        """Make it from what `get_config` gave."""
+        return cls(keras.saving.deserialize_keras_object(config["metric"]))
+
+
+def _whole(y: Any) -> Any:
+    """Return shares of classes, (n,), (n, 1) or (n, classes), as whole labels."""
+    if len(y.shape) > 1 and y.shape[1] > 1:
+        return keras.ops.one_hot(keras.ops.argmax(y, axis=1), y.shape[1])
+    return keras.ops.cast(y > 0.5, y.dtype)
+
+
 def _binary_scores() -> list[keras.metrics.Metric]:
     return [
         keras.metrics.Precision(name="precision"),
         keras.metrics.Recall(name="recall"),
-        keras.metrics.F1Score(threshold=0.5, name="f1"),
+        keras.metrics.F1Score(average="macro", threshold=0.5, name="f1"),  # of one column; without: not a scalar
     ]
 
 

@@ -56,6 +56,12 @@ def test_sixteen_pixels_can_be_halved_four_times():
     assert sides(model)[-2:] == [(1, 1), (1, 1)]
 
 
+def test_stages_that_cannot_shrink_are_told_of_once():
+    with pytest.warns(UserWarning, match="before stage 5 of 8") as told:
+        cnn(image(8, 8), model__depth=8)
+    assert len(told) == 1
+
+
 @pytest.mark.parametrize("downsampling", ["max", "average", "stride"])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (7, 2), (3, 5)])
 def test_images_of_any_size_come_through(shape, downsampling):

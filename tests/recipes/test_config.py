@@ -312,16 +312,21 @@ def test_whatever_a_file_holds_is_taken_or_refused_in_a_line(content):
     assert "\n" not in message_of(Config.from_dict, {"recipe": "mlp", **content})
 
 
+def test_numbers_are_those_of_yaml_1_2():
+    assert parse_setting("hyperparameters.rate=1e-3") == ("hyperparameters.rate", 1e-3)
+
+
 class TestAnchored:
     def test_files_are_named_from_the_root(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
-        for name in ("table.csv", "mine.py"):
+        for name in ("table.csv", "mine.py", "mlp"):
             (tmp_path / name).touch()
         config = Config(recipe="mine.py:build").replace({"data.source": "table.csv"}).anchored()
         assert config.recipe == f"{tmp_path}/mine.py:build"
         assert config.data.source == f"{tmp_path}/table.csv"
         assert config.recipe_name == "mine.py:build"
         assert config.anchored() == config
+        assert Config(recipe="mlp").anchored().recipe == "mlp"  # whatever file has its name
 
     @pytest.mark.parametrize("source", ["digits", "module:function", "missing.csv", ""])
     def test_other_names_stay(self, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

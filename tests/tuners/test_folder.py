@@ -33,6 +33,26 @@ def test_a_second_training_does_not_overwrite_the_first(tmp_path: Path) -> None:
         folder.begin(config(), resume=False)
 
 
+def test_what_something_else_left_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "run.csv").write_text("epoch,loss\n0,1.5\n")
+    (tmp_path / "README.md").write_text("Mine\n")
+    with pytest.raises(RecipeError, match=r"holds run\.csv, README\.md of something else; name another --output"):
+        Folder(tmp_path).begin(config(), resume=False)
+    assert {path.name for path in tmp_path.iterdir()} == {"run.csv", "README.md"}
+
+
+def test_a_folder_in_which_nothing_began_goes(tmp_path: Path) -> None:
+    with Folder(tmp_path / "run").held():
+        pass
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RecipeError, match="file/run: Not a directory"), Folder(tmp_path / "file" / "run").held():
+        pass
+
+
 def test_resuming_with_other_settings_is_refused_and_says_which(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     folder.begin(config(epochs=7), resume=False)

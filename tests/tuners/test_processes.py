@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tuners.checkpoint import Checkpoint
+
 pytestmark = [pytest.mark.keras, pytest.mark.long]
 
 SETTINGS = ("-d", "iris", "-s", "regularization.dropout=0.3", "-s", "training.early_stopping=0", "--no-mlflow")
@@ -58,6 +60,9 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_weights(tmp_path: Path) -> 
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     assert not (tmp_path / "killed" / "result.json").exists()
+    saved = Checkpoint(tmp_path / "killed" / "checkpoint").counters()
+    assert saved is not None
+    assert 0 < saved.epoch < EPOCHS
     ended(command(tmp_path, "--resume", "killed", "--no-mlflow"))
     ended(command(tmp_path, *arguments, "-o", "whole"))
     assert curves(log) == curves(tmp_path / "whole" / "run.csv")

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from diagnose.readers import read
 from recipes.config import Config
 from recipes.data import load_data
 from recipes.data.base import Data
-from recipes.errors import RecipeError
+from recipes.errors import DataError, RecipeError
+from recipes.mlp import RECIPE
+from recipes.recipe import Phase
 from tuners import trial
 from tuners.checkpoint import STATE_FILE, values
 
@@ -74,6 +78,24 @@ class Interrupt(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+class Seen(keras.callbacks.Callback):
+    """Which epochs are trained."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.epochs: list[int] = []
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.epochs.append(epoch)
+
+
+class Fails(keras.callbacks.Callback):
+    """A disk that is full when a phase ends."""
+
+    def on_train_end(self, logs: Any = None) -> None:
+        raise OSError(28, "No space left on device")
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(iris: Data, whole: tuple[trial.Trial, Path]) -> None:
     again, other = (trial.run(config(training__seed=seed), iris) for seed in (0, 1))
     assert same(weights(whole[0]), weights(again))
@@ -89,7 +111,9 @@ def test_an_interrupted_training_goes_on_as_if_it_had_not_been(
         trial.run(config(), iris, **places, callbacks=[Interrupt(epoch)])
     with (tmp_path / "run.csv").open("a") as log:  # an epoch that was logged and not saved
         log.write(f"{epoch},0.5,0.5\n")
-    resumed = trial.run(config(), iris, **places)
+    seen = Seen()
+    resumed = trial.run(config(), iris, **places, callbacks=[seen])
+    assert seen.epochs == list(range(epoch, EPOCHS))
     assert same(weights(whole[0]), weights(resumed))
     assert curves(tmp_path / "run.csv") == curves(whole[1] / "run.csv")
     assert resumed.counters.epoch == EPOCHS
@@ -100,6 +124,29 @@ def test_a_training_that_is_over_is_not_trained_again(iris: Data, whole: tuple[t
     assert done.counters.over == "trained"
     again = trial.run(config(), iris, checkpoint=folder / "checkpoint", callbacks=[Interrupt(0)])
     assert same(weights(done), weights(again))
+
+
+class TestPhases:
+    """Two phases at different rates; nothing else is different from one."""
+
+    @pytest.fixture(autouse=True)
+    def _two(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        phases = (Phase("first", 2, 1e-3), Phase("second", 2, 1e-4))
+        recipe = replace(RECIPE, phases=lambda _config, _facts: phases)
+        monkeypatch.setattr(trial, "find", lambda _name: recipe)
+
+    def test_memory_disk_and_interruptions_come_to_the_same(self, iris: Data, tmp_path: Path) -> None:
+        whole = trial.run(config(), iris)
+        assert whole.counters.epoch == 4
+        for number, callback in enumerate((Interrupt(1), Interrupt(2), Interrupt(3), Fails())):
+            places = {"log": tmp_path / f"{number}.csv", "checkpoint": tmp_path / str(number)}
+            with pytest.raises((KeyboardInterrupt, OSError)):
+                trial.run(config(), iris, **places, callbacks=[callback])
+            resumed = trial.run(config(), iris, **places)
+            assert same(weights(whole), weights(resumed)), callback
+            assert resumed.counters.over == "trained"
+            rates = [row[5] for row in curves(tmp_path / f"{number}.csv")[1:]]
+            assert [float(rate) for rate in rates] == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4])
 
 
 def test_the_best_epoch_is_kept_and_patience_ends_the_training(iris: Data, tmp_path: Path) -> None:
@@ -130,3 +177,40 @@ def test_data_that_has_changed_is_refused(iris: Data, tmp_path: Path) -> None:
     assert (tmp_path / STATE_FILE).exists()
     with pytest.raises(RecipeError, match="iris has changed since the training was interrupted"):
         trial.run(config(), load_data("iris", {"data.split_seed": 5}), checkpoint=tmp_path)
+
+
+class Vanishing:
+    """Samples that can be read a few times, and then no longer."""
+
+    def __init__(self, x: Any, times: int) -> None:
+        self._x, self._left = x, times
+        self.shape, self.dtype = x.shape[1:], x.dtype
+
+    def __len__(self) -> int:
+        return len(self._x)
+
+    def take(self, indices: Any) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            raise DataError("iris/7.png: could be decoded before, and no longer")
+        return self._x[indices]
+
+
+@pytest.mark.parametrize("name", ["train", "validation"])
+def test_data_that_vanishes_is_told_in_one_line(iris: Data, name: str) -> None:
+    split = getattr(iris, name)
+    vanishing: Any = {name: replace(split, x=Vanishing(split.x, times=3))}
+    with pytest.raises(DataError, match=r"^iris/7\.png: could be decoded before, and no longer$") as told:
+        trial.run(config(), replace(iris, **vanishing))
+    assert told.value.__suppress_context__
+
+
+class OutOfMemory(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor\nwith shape [1]")
+
+
+def test_a_device_whose_memory_is_full_is_told_in_one_line(iris: Data) -> None:
+    with pytest.raises(RecipeError, match=r"^out of memory: lower data\.batch_size.*$") as told:
+        trial.run(config(), iris, callbacks=[OutOfMemory()])
+    assert told.value.__suppress_context__

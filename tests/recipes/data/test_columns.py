@@ -25,7 +25,8 @@ NAN = np.nan
 
 def fitted(columns: Columns, rows: list[int], *, standardize: bool = True) -> keras.Model | None:
     chosen = np.array(rows)
-    return preprocessing.model(columns, preprocessing.fit(columns, chosen), standardize=standardize)
+    may_lack = preprocessing.lacks_numbers(columns)
+    return preprocessing.model(columns, preprocessing.fit(columns, chosen), standardize=standardize, may_lack=may_lack)
 
 
 def features(columns: Columns, rows: list[int], *, standardize: bool = True) -> list[list[float]]:
@@ -58,6 +59,31 @@ def test_missing_numbers_get_the_mean_and_an_indicator_where_training_lacks_them
 def test_numbers_stay_as_they_are_where_there_is_nothing_to_do():
     assert fitted(numbers([0], [2]), [0, 1], standardize=False) is None
     assert features(numbers([0], [2]), [0, 1], standardize=False) == [[0], [2]]
+
+
+def test_a_number_that_only_other_rows_lack_gets_the_mean_too():
+    assert features(numbers([0], [2], [NAN]), [0, 1], standardize=False) == [[0], [2], [1]]
+
+
+def test_arrays_that_lack_numbers_in_the_test_alone_are_preprocessed(tmp_path):
+    x, y = np.arange(40, dtype=np.float32).reshape(20, 2), np.arange(20) % 2
+    path, plain = tmp_path / "a.npz", {"data.standardize": False}
+    np.savez(path, x_train=x, y_train=y, x_test=x, y_test=y)
+    assert load_data(str(path), plain).preprocessing is None
+    np.savez(path, x_train=x, y_train=y, x_test=np.where(x == 0, NAN, x), y_test=y)
+    data = load_data(str(path), plain)
+    assert data.preprocessing is not None
+    assert data.test.x[0, 0] == pytest.approx(data.train.x[:, 0].mean())
+    assert np.array_equal(data.test.x[1:], x[1:])
+
+
+def test_new_rows_of_a_table_may_lack_what_no_row_has_lacked(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("a,b,price\n" + "".join(f"{n},{n % 3},{n % 7}.5\n" for n in range(30)))
+    data = load_data(str(path), {"data.target": "price", "data.standardize": False})
+    assert data.preprocessing is not None
+    given = data.preprocessing(raw_inputs(pd.DataFrame({"a": [None, 3], "b": [1, 2]}), data.columns))
+    assert np.asarray(given).tolist() == [[pytest.approx(data.train.x[:, 0].mean()), 1], [3, 2]]
 
 
 def test_a_constant_column_does_not_explode():

@@ -64,6 +64,21 @@ def test_splits_are_kept_where_folders_give_them(tmp_path):
     assert source.parts["test"].ids.tolist() == [f"test/{name}.png" for name in ("cat/a", "cat/b", "dog/a", "dog/b")]
 
 
+@pytest.mark.parametrize("train", ["train", "Training"])
+def test_a_folder_beside_splits_that_is_none_is_refused(tmp_path, train: str):
+    for split in (train, "test", "extra"):
+        for label in ("cat", "dog"):
+            picture(tmp_path / split / label / "a.png")
+    with pytest.raises(DataError, match=f"extra is beside {train}, which .* names no split; move it elsewhere, or"):
+        load(tmp_path)
+
+
+def test_a_class_may_be_called_train(tmp_path):
+    for label in ("bus", "train"):
+        picture(tmp_path / label / "a.png")
+    assert load(tmp_path).classes == ("bus", "train")
+
+
 def test_the_size_is_the_images_own_the_usual_or_as_told(folder):
     assert load(folder).parts["train"].x.shape[1:] == (6, 8, 3)
     assert load(folder, image_size=10).parts["train"].x.shape[1:] == (10, 10, 3)

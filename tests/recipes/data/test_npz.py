@@ -52,8 +52,10 @@ def test_splits_that_are_given_are_kept(save):
     source = load(save(x_train=IMAGES[:8], y_train=LABELS[:8], x_test=IMAGES[8:], y_test=LABELS[8:]))
     assert {name: len(part) for name, part in source.parts.items()} == {"train": 8, "test": 4}
     assert np.array_equal(source.parts["test"].x[..., 0], IMAGES[8:])
-    source = load(save(x_train=IMAGES[:8], y_train=LABELS[:8], x_val=IMAGES[8:], y_val=LABELS[8:]))
-    assert list(source.parts) == ["train", "validation"]
+    for ending in ("val", "valid", "validation"):
+        named = {f"x_{ending}": IMAGES[8:], f"y_{ending}": LABELS[8:]}
+        source = load(save(x_train=IMAGES[:8], y_train=LABELS[:8], **named))
+        assert {name: len(part) for name, part in source.parts.items()} == {"train": 8, "validation": 4}
 
 
 @pytest.mark.parametrize(
@@ -118,6 +120,10 @@ def test_no_python_object_is_made(save, tmp_path, monkeypatch):
         ({"a": LABELS}, "no array 'x'; .* there are a"),
         ({"x": IMAGES}, "no array 'y'"),
         ({"x_train": IMAGES, "y_train": LABELS, "x_test": IMAGES}, "no array 'y_test'"),
+        ({"x_train": IMAGES, "y_train": LABELS, "x_validation": IMAGES}, "no array 'y_validation'"),
+        ({"x_train": IMAGES, "y_train": LABELS, "x_dev": IMAGES, "y_dev": LABELS}, "array 'x_dev' would not be used"),
+        ({"x": IMAGES, "y": LABELS, "x_test": IMAGES, "y_test": LABELS}, "array 'x_test' would not be used; name"),
+        ({"x_train": IMAGES, "y_train": LABELS, "y_extra": LABELS}, "array 'y_extra' would not be used"),
         ({"x": IMAGES, "y": LABELS[:5]}, "x has 12 samples, and y 5"),
         ({"x": IMAGES, "y": np.array(3)}, "and y one number"),
         ({"x": IMAGES, "y": LABELS, "groups": LABELS[:3]}, "the groups 3"),
@@ -155,6 +161,8 @@ def test_an_archive_that_inflates_beyond_the_room_is_refused(save, monkeypatch):
     monkeypatch.setattr(storage, "free_disk", lambda: 500_000)
     with pytest.raises(DataError, match=r"take 0\.00101 GB"):
         load(path, cache="none")
+    uncompressed = save(x=np.zeros((100, 100, 100), np.uint8), y=np.zeros(100))
+    assert isinstance(load(uncompressed, cache="none").parts["train"].x, np.memmap)  # takes no room
     monkeypatch.setattr(storage, "available_memory", lambda: 500_000)
     with pytest.raises(DataError, match="of memory"):
         load(path, cache="memory")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from numpy.typing import NDArray
 
 from recipes.config import Config
 from recipes.data.base import Split
-from recipes.data.pipeline import evaluation_batches, training_batches
-from recipes.errors import ConfigError
-from recipes.task import Facts, Kind
+from recipes.data.pipeline import evaluation_batches, told_plainly, training_batches
+from recipes.errors import ConfigError, DataError
+from recipes.parts import output
+from recipes.task import Facts, Inputs, Kind, Task
 from tests.recipes.data import pictures
 from tests.recipes.data.pictures import config
 
@@ -145,6 +147,23 @@ def test_targets_are_one_hot_where_the_loss_takes_shares_of_classes(three: tuple
     np.testing.assert_array_equal(y, np.eye(3, dtype=np.float32)[split.y])
 
 
+def test_one_hot_targets_of_many_classes_do_not_fill_the_memory() -> None:
+    count, classes = 5000, 1000
+    split = pictures.split(np.zeros((count, 1), np.float32), (np.arange(count) % classes).astype(np.int32))
+    task = Task(Kind.MULTICLASS, tuple(map(str, range(classes))), (count // classes,) * classes)
+    facts = Facts("table", Inputs("vector", (1,)), task, {"train": count})
+    how = config(shuffle=False, epochs=1, batch_size=8).replace({"regularization.label_smoothing": 0.1})
+    tracemalloc.start()
+    try:
+        batches = [make(split, how, facts) for make in (training_batches, evaluation_batches)]
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < count * classes  # a fourth of the bytes of all targets
+    for made in batches:
+        np.testing.assert_array_equal(next(made.as_numpy_iterator())[1], np.eye(classes)[:8])
+
+
 def test_a_recipe_may_encode_all_targets_at_once(three: tuple[Split, Facts]) -> None:
     split, facts = three
     seen = []
@@ -169,13 +188,57 @@ def test_a_class_weighs_by_its_rarity(three: tuple[Split, Facts]) -> None:
     assert weights.dtype == np.float32
 
 
-def test_a_mixture_weighs_as_the_mixture_of_its_classes(three: tuple[Split, Facts]) -> None:
+@pytest.mark.parametrize("mixing", ["mixup", "cutmix"])
+def test_each_part_of_a_mixture_weighs_as_its_own_class(three: tuple[Split, Facts], mixing: str) -> None:
+    """Weight times label is the mixture of weights times labels: with it the loss, too, is that of the parts."""
     split, facts = three
-    for mixing in ("mixup", "cutmix"):
-        _, y, weights = whole(training(split, facts, config(class_weight=True, mixing=mixing, epochs=1)))
-        assert np.any((y > 0.05) & (y < 0.95))
-        by_class = [facts.task.class_weights()[c] for c in range(3)]
-        np.testing.assert_allclose(weights, y @ by_class, rtol=1e-4)
+    _, shares = whole(training(split, facts, config(mixing=mixing, epochs=1)))  # the same mixtures
+    _, y, weights = whole(training(split, facts, config(class_weight=True, mixing=mixing, epochs=1)))
+    assert np.any((shares > 0.05) & (shares < 0.95))
+    by_class = np.array([facts.task.class_weights()[c] for c in range(3)])
+    np.testing.assert_allclose(weights[:, None] * y, shares * by_class, atol=1e-5)
+    np.testing.assert_allclose(y.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_the_parts_of_yes_and_no_weigh_as_their_own_class() -> None:
+    x = pictures.images(24)
+    y = (np.arange(24) % 4 == 0).astype(np.float32)
+    facts = pictures.facts(Task(Kind.BINARY, ("no", "yes"), (18, 6)), x)
+    for encode in (None, lambda y: y[:, None]):
+        how = config(mixing="mixup", epochs=1)
+        _, shares = whole(training(pictures.split(x, y), facts, how, encode=encode))
+        _, mixed, weights = whole(
+            training(pictures.split(x, y), facts, how.replace({"data.class_weight": True}), encode=encode)
+        )
+        assert mixed.shape == shares.shape
+        yes, no = 24 / (2 * 6), 24 / (2 * 18)
+        np.testing.assert_allclose(weights * mixed.ravel(), yes * shares.ravel(), atol=1e-5)
+        np.testing.assert_allclose(weights * (1 - mixed.ravel()), no * (1 - shares.ravel()), atol=1e-5)
+
+
+@pytest.mark.parametrize("mixing", ["mixup", "cutmix"])
+@pytest.mark.parametrize("counts", [(100, 100), (160, 40), (80, 60, 60), (150, 25, 25)], ids=str)
+def test_a_model_that_knows_each_mixture_scores_one(counts: tuple[int, ...], mixing: str) -> None:
+    kind = Kind.BINARY if len(counts) == 2 else Kind.MULTICLASS
+    y = np.repeat(np.arange(len(counts)), counts)
+    x = np.zeros((len(y), 4, 4, 1), np.float32)
+    facts = pictures.facts(Task(kind, pictures.NAMES[: len(counts)], counts), x)
+    how = config(mixing=mixing, epochs=1)
+    batches = training_batches(
+        pictures.split(x, y.astype(np.float32 if kind is Kind.BINARY else np.int32)),
+        how, facts, encode=output.encode(how, facts),
+    )  # fmt: skip
+
+    def with_label(_x: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return tf.reshape(y, (-1, facts.task.units)), y
+
+    inputs = keras.Input((facts.task.units,))
+    knowing = keras.Model(inputs, keras.layers.Identity()(inputs))
+    knowing.compile(loss=output.loss(how, facts), metrics=output.metrics(how, facts))
+    scores = knowing.evaluate(batches.map(with_label), steps=facts.steps(32), return_dict=True, verbose=0)
+    del scores["loss"]
+    assert set(scores) == ({"accuracy", "precision", "recall", "f1"} if facts.task.is_imbalanced else {"accuracy"})
+    assert scores == pytest.approx(dict.fromkeys(scores, 1.0), abs=2e-3)
 
 
 def test_yes_and_no_are_mixed_too() -> None:
@@ -272,3 +335,29 @@ def test_bytes_stay_bytes_up_to_the_model(three: tuple[Split, Facts]) -> None:
     split, facts = three
     spec = training_batches(split, config(), facts).element_spec
     assert spec[0].dtype == tf.uint8
+
+
+class Broken(Numbered):
+    """Samples one of which cannot be read."""
+
+    def take(self, indices: NDArray[np.int64]) -> NDArray[Any]:
+        if 7 in indices:
+            raise DataError("ant/7.png: is gone")
+        return super().take(indices)
+
+
+def test_a_sample_that_cannot_be_read_ends_fit_in_one_line(three: tuple[Split, Facts]) -> None:
+    split, facts = three
+    broken, how = pictures.split(Broken(split.x), split.y), config(batch_size=5, **RANDOM)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"^ant/7\.png: is gone$") as told, told_plainly(split, broken) as (_, read):
+        model().fit(training_batches(read, how, facts), verbose=0)
+    assert told.value.__cause__ is None
+    assert told.value.__suppress_context__
+
+
+def test_errors_that_are_not_of_the_data_stay_what_they_are(three: tuple[Split, Facts]) -> None:
+    split, _ = three
+    for error in (tf.errors.InvalidArgumentError(None, None, "of the model"), ValueError("of the code")):
+        with pytest.raises(type(error)) as told, told_plainly(pictures.split(Broken(split.x), split.y)):  # type: ignore[arg-type]
+            raise error
+        assert told.value is error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from recipes.data.splitting import split
@@ -51,6 +51,27 @@ def test_another_share_for_validation_leaves_the_test_alone():
 def test_a_class_of_two_samples_is_for_training():
     strata = np.array([0] * 50 + [1] * 48 + [2] * 2)
     assert {98, 99} <= set(split(100, SHARES, 0, strata)["train"].tolist())
+
+
+@pytest.mark.parametrize(("classes", "each"), [(50, 4), (100, 3), (40, 2), (30, 4)])
+def test_no_class_of_many_is_lost_from_training(classes: int, each: int):
+    strata = np.repeat(np.arange(classes), each)
+    for seed in range(10):
+        splits = split(len(strata), SHARES, seed, strata)
+        assert set(strata[splits["train"]]) == set(range(classes))
+        assert [len(splits[name]) for name in SHARES] == [round(0.2 * len(strata))] * 2
+
+
+share = st.floats(0.05, 0.45)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 12), min_size=1, max_size=30), share, share, st.integers(0, 5))
+def test_each_class_is_in_training_where_there_is_room(sizes: list[int], validation: float, test: float, seed: int):
+    strata = np.repeat(np.arange(len(sizes)), sizes)
+    assume(len(strata) >= 4)
+    train = split(len(strata), {"validation": validation, "test": test}, seed, strata)["train"]
+    assert len(set(strata[train])) == len(sizes) or len(train) < len(sizes)
 
 
 def test_a_group_is_in_one_split_and_sizes_come_near():

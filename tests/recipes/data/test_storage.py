@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
 from recipes.data import storage
+from recipes.errors import DataError
 
 
 def test_what_fits_is_in_memory_and_what_does_not_is_mapped(monkeypatch):
@@ -17,6 +21,23 @@ def test_what_fits_is_in_memory_and_what_does_not_is_mapped(monkeypatch):
     assert isinstance(storage.empty((251, 1), np.float32, "auto"), np.memmap)
     assert not isinstance(storage.empty((251, 1), np.float32, "memory"), np.memmap)
     assert isinstance(storage.empty((1, 1), np.float32, "none"), np.memmap)
+
+
+def test_a_file_for_which_there_is_no_room_is_refused(monkeypatch):
+    monkeypatch.setattr(storage, "free_disk", lambda: 4000)
+    assert storage.empty((900, 1), np.float32, "none").shape == (900, 1)
+    with pytest.raises(
+        DataError, match=r"would take .* room for temporary files \(set TMPDIR to a larger disk\)"
+    ) as said:
+        storage.empty((901, 1), np.float32, "none")
+    assert "\n" not in str(said.value)
+
+
+def test_room_is_taken_by_files_that_are_not_filled_yet(monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1_000_000_000))
+    before = storage.free_disk()
+    mapped = storage.empty((100_000_000, 1), np.uint8, "none")
+    assert before - storage.free_disk() == pytest.approx(mapped.nbytes, rel=0.01)
 
 
 def test_the_memory_of_a_container_counts(tmp_path, monkeypatch):

@@ -74,6 +74,27 @@ def test_rows_without_a_target_are_left_out_and_counted(write):
     assert source.notes == ("2 rows without a target left out, the first is line 3",)
 
 
+def test_a_target_of_blanks_is_missing(write):
+    left_out = ("1 rows without a target left out, the first is line 4",)
+    source = load(write('a,b,kind\n1,4,cat\n2,2,dog\n3,1,"  "\n4,0,dog\n'), "kind")
+    assert (source.classes, train(source)[1].y.tolist(), source.notes) == (("cat", "dog"), [0, 1, 1], left_out)
+    frame = pd.DataFrame({"a": [1, 2, 3, 4], "b": [4, 2, 1, 0], "kind": ["cat", "dog", " ", "dog"]})
+    source = table.of_frame(frame, "frame", Config.model_validate({"data": {"target": "kind"}}).data)
+    assert (source.classes, train(source)[1].y.tolist()) == (("cat", "dog"), [0, 1, 1])
+
+
+@pytest.mark.parametrize("missing", ["?", " ? ", "none", "NA", " ", None])
+def test_what_is_missing_in_training_is_missing_in_new_rows(write, missing: str | None):
+    cells = ["" if missing is None else missing, "gas", "wood"]
+    rows = "".join(f'{n},"{cells[n % 3]}",{n}\n' for n in range(12))
+    x, _ = train(load(write(f"a,heating,price\n{rows}")))
+    assert x.codes[:3, 0].tolist() == [-1, 0, 1]
+    new = pd.DataFrame({"a": [1.5, 2, missing], "heating": [missing, "gas", "wood"]}, dtype=object)
+    given = table.raw_inputs(new, x.columns)
+    assert [bytes(word).decode() for word in given["categorical"].numpy()[:, 0]] == ["", "gas", "wood"]
+    assert np.isnan(np.asarray(given["numeric"])[:, 0]).tolist() == [False, False, True]
+
+
 def test_columns_that_cannot_help_are_left_out_and_named(write):
     rows = "\n".join(f"{n},{n * 2},7,,free text number {n},{n % 5}" for n in range(30))
     source = load(write(f",a,same,empty,remark,price\n{rows}\n"))
@@ -135,17 +156,20 @@ def test_decimal_commas_are_numbers(write):
 def test_blocks_of_rows_make_no_difference(write, monkeypatch):
     rng = np.random.default_rng(0)
     rows = [
-        f"{rng.normal():.3f},{'' if n % 7 == 0 else n % 3},{'k' if n == 90 else n % 4},{rng.choice(['x', 'y'])}"
+        f"{rng.normal():.3f},{'' if n % 7 == 0 else n % 3},{'k' if n >= 154 else n % 4},{rng.choice(['x', 'y'])}"
         for n in range(200)
     ]
     path = write("a,b,code,price\n" + "\n".join(rows) + "\n")
-    whole = load(path, ignore="code")
+    whole = load(path)
     monkeypatch.setattr(csv_file, "BLOCK_CELLS", 28)
-    parted = load(path, ignore="code", cache="none")
+    parted = load(path, cache="none")
     assert isinstance(train(parted)[0].numeric, np.memmap)
     assert np.array_equal(train(whole)[0].numeric, train(parted)[0].numeric, equal_nan=True)
     assert train(whole)[1].y.tolist() == train(parted)[1].y.tolist()
-    assert whole.classes == parted.classes
+    assert train(whole)[0].codes.tolist() == train(parted)[0].codes.tolist()
+    assert [words.tolist() for words in train(whole)[0].words] == [words.tolist() for words in train(parted)[0].words]
+    assert train(whole)[0].columns == train(parted)[0].columns
+    assert (whole.classes, whole.notes) == (parted.classes, parted.notes)
 
 
 def test_words_that_look_like_numbers_are_the_same_in_every_block(write, monkeypatch):
@@ -159,7 +183,46 @@ def test_words_that_look_like_numbers_are_the_same_in_every_block(write, monkeyp
     assert known[0] == known[1] == ["007", "7", "A1", "7.0", "", "7", "B2"]
 
 
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        ("code", [n % 9 for n in range(100)] + ["X"] * 100),
+        ("code", [f"0{n}" for n in range(100)] + ["X", "Y"] * 50),
+        ("code", ["true"] * 100 + ["yes"] * 100),
+        ("code", ["true", "false"] * 50 + ["perhaps"] * 100),
+        ("code", [n % 2 for n in range(100)] + ["a word"] * 10 + [f"word {n}" for n in range(90)]),
+        ("shop_id", [n % 100 for n in range(200)]),
+        ("shop_id", list(range(200, 0, -1))),
+        ("shop_id", [*range(100), *[f"s{n % 100}" for n in range(100)]]),
+        ("shop_id", [*range(100), *[f"s{n % 50}" for n in range(100)]]),
+    ],
+)
+def test_what_is_known_of_a_column_is_the_same_over_many_blocks(write, monkeypatch, name: str, column: list[object]):
+    rows = "".join(f"{n % 7},{cell},{n % 2}\n" for n, cell in enumerate(column))
+    path = write(f"a,{name},price\n{rows}")
+    known = []
+    for cells in (1_000_000, 75):
+        monkeypatch.setattr(csv_file, "BLOCK_CELLS", cells)
+        source = load(path)
+        x, _ = train(source)
+        known.append((x.columns, source.notes, [words.tolist() for words in x.words], x.codes.tolist()))
+    assert known[0] == known[1]
+
+
+def test_a_column_called_as_an_id_is_left_out_only_if_no_two_rows_share_one(write, monkeypatch):
+    monkeypatch.setattr(csv_file, "BLOCK_CELLS", 30)
+    rows = [f"{n % 7},{n % 10},{n},{n % 2}" for n in range(40)]
+    assert kinds(load(write("a,shop_id,row_id,price\n" + "\n".join(rows)))) == {"a": "number", "shop_id": "number"}
+
+
+def test_infinity_is_a_word_among_words(write):
+    rows = "".join(f"{n},{('Inf', 'Ann', '1e99')[n % 3]},{n}\n" for n in range(12))
+    x, _ = train(load(write(f"a,name,price\n{rows}")))
+    assert x.words[0].tolist() == ["Inf", "Ann", "1e99"]
+
+
 NUMBERS = "".join(f"{n},{n}\n" for n in range(30))
+COMMAS = "".join(f"{n},5;{n},25\n" for n in range(30))
 
 
 @pytest.mark.parametrize(
@@ -176,6 +239,8 @@ NUMBERS = "".join(f"{n},{n}\n" for n in range(30))
         ("a,b,a,price\n1,2,3,4\n", r"line 1 names column 'a' twice \(columns 1 and 3\)"),
         (f"a,price\n{NUMBERS}twelve,3\n", "line 32, column 'a': 'twelve' is no number, and 30 of 31"),
         (f"a,price\n{NUMBERS}1,much\n", "line 32, column 'price': 'much' is no number"),
+        (f"a;price\n{COMMAS}12,x;3,5\n", "line 32, column 'a': '12,x' is no number, and 30 of 31"),
+        (f"a;price\n{COMMAS}1,5;much\n", "line 32, column 'price': 'much' is no number, and 30 of 31"),
         (f"a,price\n{NUMBERS}inf,3\n", "line 32, column 'a': the value is infinite"),
         (f"a,price\n{NUMBERS}1,-1e999\n", "line 32, column 'price': the value is infinite"),
         (f"a,price\n{NUMBERS}1e39,3\n", "line 32, column 'a': .* too large"),
@@ -211,8 +276,9 @@ def test_settings_that_do_not_fit_are_refused(write, tmp_path):
             load(path, **settings_)
     with pytest.raises(DataError, match=r"no\.csv: No such file"):
         load(tmp_path / "no.csv")
-    with pytest.raises(DataError, match="line 3, column 'who': there is no group"):
-        load(write("a,who,price\n1,x,1\n2,,2\n"), group="who")
+    for blank in ("", '" "', "?"):
+        with pytest.raises(DataError, match="line 3, column 'who': there is no group"):
+            load(write(f"a,who,price\n1,x,1\n2,{blank},2\n"), group="who")
 
 
 def test_a_missing_target_is_told_before_the_rest_is_read(write):

@@ -146,7 +146,7 @@ DATASET = "import tensorflow as tf; dataset = tf.data.Dataset.from_tensor_slices
     [
         ("return dataset", {"train": 20}),
         ("return dataset.batch(6)", {"train": 20}),
-        ("return dataset.batch(6, drop_remainder=True)", {"train": 18}),
+        ("return dataset.batch(6, drop_remainder=True).unbatch().batch(32)", {"train": 18}),
         ("return dataset.batch(6), dataset.take(5)", {"train": 20, "test": 5}),
         ("return dataset.map(lambda x, y: (x, tf.where(y > 0, 'dog', 'cat')))", {"train": 20}),
     ],
@@ -160,10 +160,28 @@ def test_datasets_of_tensorflow_are_read_once(load, body: str, sizes: dict[str, 
 
 
 @pytest.mark.keras
+@pytest.mark.parametrize("batch", ["", ".batch(32)"])
+def test_samples_with_as_many_inputs_as_targets_are_told_from_batches(load, batch: str):
+    body = (
+        f"import tensorflow as tf; return tf.data.Dataset.from_tensor_slices((np.eye(3), np.eye(3)[:, :{{}}])){batch}"
+    )
+    with_two = load(body.format(2)).parts["train"]
+    assert (with_two.x.numeric.shape, with_two.y.shape) == ((3, 3), (3, 2))
+    if batch:
+        assert load(body.format(3)).parts["train"].y.shape == (3, 3)
+    else:
+        with pytest.raises(
+            DataError, match=r"begin with an axis of 3, in batches or not; return it with \.batch\(32\)"
+        ):
+            load(body.format(3))
+
+
+@pytest.mark.keras
 @pytest.mark.parametrize(
     ("body", "says"),
     [
         ("return dataset.repeat()", "never ends"),
+        ("return dataset.batch(6, drop_remainder=True)", "begin with an axis of 6"),
         ("return dataset.map(lambda x, y: x)", "pairs"),
         ("return dataset.take(0)", "is empty"),
         ("return tf.data.Dataset.from_generator(lambda: ((np.zeros(n), 0) for n in (1, 2)), output_signature="

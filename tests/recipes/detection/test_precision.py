@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -175,6 +176,27 @@ def test_the_interval_follows_from_the_seed_and_widens_with_the_level():
     assert result.interval(seed=3) == result.interval(seed=3)
     assert result.interval(seed=3) != result.interval(seed=4)
     assert np.diff(result.interval(0.99))[0] > np.diff(result.interval(0.8))[0]
+
+
+def test_the_interval_fits_in_memory_whatever_the_boxes_and_overlaps():
+    objects, boxes = random_case(600)
+    boxes = [np.repeat(each, 30, axis=0) for each in boxes]  # some 60,000
+    result = average_precision(objects, boxes, COCO_OVERLAPS)
+    tracemalloc.start()
+    try:
+        low, high = result.interval(resamples=130)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert low < result.mean < high
+    assert most < 80e6  # bytes: some arrays of 2 million numbers
+
+
+def test_the_interval_is_the_same_in_one_go_and_in_pieces(monkeypatch):
+    result = average_precision(*random_case(40), COCO_OVERLAPS)
+    whole = result.interval(resamples=100)
+    monkeypatch.setattr("recipes.detection.precision._MOST_NUMBERS", 500)
+    assert result.interval(resamples=100) == pytest.approx(whole, rel=1e-12)
 
 
 def test_the_interval_does_not_compare_boxes_again(monkeypatch):

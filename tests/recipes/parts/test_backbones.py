@@ -134,7 +134,7 @@ def test_the_size_of_images(name, shape, image_size, expected):
     assert backbones.size_of(name, shape, image_size) == expected
 
 
-@pytest.mark.parametrize(("share", "blocks"), [(0.0, 0), (0.5, 7), (0.75, 10), (1.0, 14)])
+@pytest.mark.parametrize(("share", "blocks"), [(0.0, 0), (0.5, 7), (0.75, 10), (0.97, 13), (1.0, 14)])
 @pytest.mark.parametrize("before", [0.0, 1.0])
 def test_the_first_blocks_are_frozen(small, share, blocks, before):
     backbones.freeze(small, before, SMALL)

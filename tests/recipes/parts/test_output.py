@@ -257,6 +257,25 @@ def test_scores_of_imbalanced_classes_are_scikit_learns():
     assert found == pytest.approx(expected, rel=1e-4)
 
 
+def test_the_class_with_most_of_a_mixture_is_the_true_one():
+    found = {}
+    for metric in output.metrics(config(data__mixing="mixup"), facts(IMBALANCED[Kind.BINARY])):
+        metric.update_state(np.array([[0.9], [0.6], [0.4], [0.2]]), np.array([[0.7], [0.3], [0.8], [0.1]]))
+        found[metric.name] = float(metric.result())
+    assert found == pytest.approx({"accuracy": 0.5, "precision": 0.5, "recall": 0.5, "f1": 0.5}, abs=1e-3)
+
+
+def test_metrics_of_mixtures_start_over_and_can_be_saved():
+    metric = output.metrics(config(data__mixing="cutmix"), facts(Kind.MULTICLASS))[0]
+    metric.update_state(np.array([[0.5, 0.3, 0.2]]), np.array([[0.0, 1.0, 0.0]]))
+    assert float(metric.result()) == 0
+    metric.reset_state()
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(metric))
+    for each in (metric, again):
+        each.update_state(np.array([[0.5, 0.3, 0.2]]), np.array([[0.9, 0.1, 0.0]]))
+        assert (each.name, float(each.result())) == ("accuracy", 1)
+
+
 def test_r2_of_always_answering_the_mean_is_zero_and_so_is_what_the_loss_gains():
     y = np.random.default_rng(0).normal(150, 77, (200, 1))
     task = output.Task(Kind.REGRESSION, ("y",), (), (float(y.mean()),), (float(y.std()),))
