@@ -89,7 +89,7 @@ RECIPE = Recipe(
     presets={
         "default": {
             "model.width": 32, "model.depth": 3, "model.batch_norm": True, "regularization.dropout": 0.3,
-            "training.epochs": 30,
+            "optimizer.schedule": "cosine", "training.epochs": 30,
         },
         "residual": {"model.skip_connections": True},
         "strided": {"model.downsampling": "stride"},

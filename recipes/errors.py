@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
+#: Keras makes its messages bold.
+_COLOURS = re.compile(r"\x1b\[[\d;]*m")
+
 
 class RecipeError(Exception):
     """What was asked for cannot be done; the message is the whole story, in one line."""
@@ -17,5 +22,6 @@ class DataError(RecipeError):
 
 def one_line(error: BaseException) -> str:
     """Return what another library said, as part of a line of ours."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    said = error.args[0] if isinstance(error, KeyError) and error.args else error  # Python quotes a key
+    text = " ".join(_COLOURS.sub("", str(said)).split()) or type(error).__name__
     return text if len(text) <= 200 else text[:197] + "..."

@@ -7,7 +7,8 @@ report, card); a search calls it once for each configuration.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from recipes.catalog import find
 from recipes.config import Config
 from recipes.data.base import Data
 from recipes.data.pipeline import evaluation_batches, told_plainly, training_batches
-from recipes.errors import RecipeError
+from recipes.errors import RecipeError, one_line
 from recipes.parts import optimizers
 from recipes.recipe import Recipe
 from tuners import devices
@@ -166,7 +167,8 @@ class _Training:
 
     def _fit(self, model: keras.Model, first: int, last: int) -> None:
         config, facts, encode = self.config, self.data.facts, self.encode
-        with self.keeper.kept(), told_plainly(self.data.train, self.data.validation) as (train, validation):
+        splits = told_plainly(self.data.train, self.data.validation)
+        with _own_errors(config), self.keeper.kept(), splits as (train, validation):
             model.fit(
                 training_batches(train, config, facts, encode=encode, first_epoch=first, epochs=last),
                 validation_data=evaluation_batches(validation, config, facts, encode=encode),
@@ -206,6 +208,21 @@ class _Training:
                 "train anew in another folder"
             )
         self.counters.fingerprint = found
+
+
+@contextmanager
+def _own_errors(config: Config) -> Iterator[None]:
+    """Tell in a line what goes wrong in the training of a model that the user wrote."""
+    try:
+        yield
+    except (RecipeError, OSError):
+        raise
+    except Exception as error:
+        if ":" not in config.recipe:
+            raise
+        raise RecipeError(
+            f"{config.recipe_name}: the training fails: {type(error).__name__}: {one_line(error)}"
+        ) from None
 
 
 def _check_batch(size: int, replicas: int) -> None:

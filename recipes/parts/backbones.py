@@ -246,7 +246,9 @@ def prepared(x: keras.KerasTensor, inputs: Inputs, backbone: Backbone, size: tup
     """
     height, width = (fixed or wished for fixed, wished in zip(backbone.model.input_shape[1:3], size, strict=True))
     if tuple(x.shape[1:3]) != (height, width):
-        x = keras.layers.Resizing(height, width, name="resize")(x)
+        # Not `keras.layers.Resizing`: its call has training=True as default, which Keras 3.15 hands on to all layers
+        # behind it. `model(x)` then drops units and changes the statistics of batch normalization.
+        x = keras.ops.image.resize(x, (height, width))
     if (inputs.low, inputs.high) != (0, 255):
         scale = 255 / (inputs.high - inputs.low)
         x = keras.layers.Rescaling(scale, offset=-scale * inputs.low, name="to_255")(x)

@@ -148,6 +148,14 @@ def test_a_random_backbone_is_trained_whole(cheap):
     assert all(changed(before, backbone))  # the statistics of batch normalization too
 
 
+def test_to_call_a_model_is_inference(cheap):
+    model, facts = built(config(regularization__dropout=0.5))
+    x, _ = made_facts.samples(facts, 4)
+    before = state(model)
+    assert np.array_equal(model(x), model.predict(x, verbose=0))
+    assert not any(changed(before, model))
+
+
 @pytest.mark.parametrize(("weights", "rate"), [("imagenet", 0.0), ("none", 0.5)])
 def test_only_a_random_backbone_keeps_its_dropout(cheap, tmp_path, weights, rate):
     model, facts = built(config(transfer__weights=weights))

@@ -214,3 +214,20 @@ def test_a_device_whose_memory_is_full_is_told_in_one_line(iris: Data) -> None:
     with pytest.raises(RecipeError, match=r"^out of memory: lower data\.batch_size.*$") as told:
         trial.run(config(), iris, callbacks=[OutOfMemory()])
     assert told.value.__suppress_context__
+
+
+def test_a_model_of_the_users_that_fails_in_training_is_told_in_one_line(iris: Data, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import keras\n"
+        "class Fails(keras.layers.Layer):\n"
+        "    def call(self, x, training=False):\n"
+        "        if training:\n"
+        "            raise KeyError('no such\\nkey')\n"
+        "        return x\n"
+        "def build(hp):\n"
+        "    return keras.Sequential([Fails(), keras.layers.Dense(3, 'softmax')])\n"
+    )
+    own = Config.of(f"{tmp_path}/mine.py:build", {"data.source": "iris", "training.epochs": 1})
+    with pytest.raises(RecipeError, match=r"^mine\.py:build: the training fails: KeyError") as told:
+        trial.run(own, iris)
+    assert "\n" not in str(told.value)
