@@ -42,12 +42,12 @@ RECIPE = Recipe(
     presets={
         # Chosen on validation scores of scikit-learn's iris, wine, breast cancer, diabetes and digits.
         "default": {
-            "model.width": 64, "model.depth": 2, "regularization.dropout": 0.3, "regularization.l2": 1e-3,
+            "model.width": 256, "model.depth": 2, "regularization.dropout": 0.3, "regularization.l2": 1e-3,
             "training.epochs": 150,
         },
         "small": {"model.width": 16, "model.depth": 1},
-        "wide": {"model.width": 256},
-        "deep": {"model.depth": 6, "model.batch_norm": True, "model.skip_connections": True},
+        "wide": {"model.width": 1024},
+        "deep": {"model.width": 64, "model.depth": 6, "model.batch_norm": True, "model.skip_connections": True},
         "regularized": {"regularization.dropout": 0.5, "regularization.l2": 1e-2},
     },
 )  # fmt: skip
