@@ -6,7 +6,7 @@ BARE := .venv-bare
 PIP_FLAGS := --quiet --disable-pip-version-check
 CONSTRAINTS := -c constraints.txt
 
-.PHONY: help demo examples test quick bare lint types docs docs-check bench fuzz format record clean
+.PHONY: help demo examples test slow quick bare lint types docs docs-check bench fuzz format record clean
 
 help:            ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## +/\t/' | expand -t 14
@@ -42,11 +42,14 @@ examples: $(VENV)/.core  ## Diagnose the recorded example runs
 	@echo "The same as a page: reports/examples.html.   Your own log: $(BIN)/diagnose run.csv"
 	@echo "Faults in layers, as Monitor records them: $(BIN)/diagnose examples/layers/logs"
 
-test: $(VENV)/.test bare  ## Run all tests, and the bare-install job
-	@$(BIN)/python -m pytest -n 2
+test: $(VENV)/.test bare  ## Run the tests, and the bare-install job
+	@$(BIN)/python -m pytest -n 2 -m "not slow"
+
+slow: $(VENV)/.test  ## Run the tests that take about a minute each
+	@$(BIN)/python -m pytest -n 2 -m slow
 
 quick: $(VENV)/.test  ## Run the tests that take less than ten seconds
-	@$(BIN)/python -m pytest -n 2 -m "not long and not keras and not browser"
+	@$(BIN)/python -m pytest -n 2 -m "not long and not slow and not keras and not browser"
 
 bare: $(VENV)/.core  ## Test the built wheel with the core dependencies only (no TensorFlow)
 	@rm -rf $(BARE) build/bare && mkdir -p build/bare

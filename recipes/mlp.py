@@ -46,7 +46,7 @@ RECIPE = Recipe(
             "training.epochs": 150,
         },
         "small": {"model.width": 16, "model.depth": 1},
-        "wide": {"model.width": 1024},
+        "wide": {"model.width": 512},
         "deep": {"model.width": 64, "model.depth": 6, "model.batch_norm": True, "model.skip_connections": True},
         "regularized": {"regularization.dropout": 0.5, "regularization.l2": 1e-2},
     },

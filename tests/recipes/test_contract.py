@@ -277,7 +277,7 @@ def saved() -> Iterator[tuple[str, Any, Facts]]:
         yield name, build(small(name), given), given
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_saved_model_loads_in_safe_mode_where_this_package_is_not(tmp_path: Path):
     here = {}
     for name, model, given in saved():

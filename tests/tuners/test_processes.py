@@ -17,7 +17,7 @@ import pytest
 
 from tuners.checkpoint import Checkpoint
 
-pytestmark = [pytest.mark.keras, pytest.mark.long]
+pytestmark = [pytest.mark.keras, pytest.mark.slow]
 
 SETTINGS = ("-d", "iris", "-s", "regularization.dropout=0.3", "-s", "training.early_stopping=0", "--no-mlflow")
 EPOCHS = 400

@@ -76,7 +76,7 @@ def test_the_table_has_every_backbone_of_keras_applications():
     assert {preset.constructor for preset in backbones.PRESETS.values()} == there
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_family_is_fed_and_divided_as_its_authors_did(name):
     module, count = FAMILIES[name]
