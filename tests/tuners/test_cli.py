@@ -51,7 +51,7 @@ def test_help_imports_nothing_heavy() -> None:
         (["mlp", "--resume", "nowhere"], "name nothing else"),
         (["mlp", "-d", "iris", "--epochs", "many"], "not a valid integer"),
         (["mlp", "-d", "iris", "-s", "training.seed=2020-13-45"], "cannot be read"),
-        (["mlp", "-d", "iris", "-s", "optimizer.learning_rate=1e-3x"], "should be a valid number"),
+        (["mlp", "-d", "iris", "-s", "optimizer.learning_rate=fast"], "should be a valid number"),
         (["mlp", "-d", "iris", "-o", "/proc/run"], "/proc/run"),
         (["nosuch_module:build", "-d", "iris"], "nosuch_module"),
         (["mlp", "-d", "nosuch_module:load"], "nosuch_module"),
@@ -94,7 +94,8 @@ def test_a_training_tells_health_score_and_files(
     assert "mlp/small on iris: multiclass, 90 train, 30 validation, 30 test samples" in out
     assert "No fault found" in out
     assert "accuracy 0." in out
-    assert "runs/mlp-small-iris-1/model.keras" in out
+    assert "In runs/mlp-small-iris-1:" in out
+    assert (tmp_path / "runs" / "mlp-small-iris-1" / "model.keras").exists()
     assert not (tmp_path / "mlruns").exists()
     assert max(map(len, out.splitlines())) <= 100
 
@@ -118,7 +119,10 @@ class TestRecipes:
         out = capsys.readouterr().out
         assert all(name in out for name in ("mlp", "cnn", "transfer", "detector", "module:function"))
 
-    def test_one_shows_settings_with_default_and_range(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_one_shows_settings_with_default_and_range(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("COLUMNS", "100")
         assert tune("recipes", "cnn") == EXIT_FINE
         out = capsys.readouterr().out
         assert "optimizer.learning_rate" in out
