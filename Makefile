@@ -43,7 +43,8 @@ examples: $(VENV)/.core  ## Diagnose the recorded example runs
 	@echo "Faults in layers, as Monitor records them: $(BIN)/diagnose examples/layers/logs"
 
 test: $(VENV)/.test bare  ## Run the tests, and the bare-install job
-	@$(BIN)/python -m pytest -n 2 -m "not slow"
+	@$(BIN)/python -m pytest -n 2 -m "not slow and not keras"
+	@$(BIN)/python -m pytest -n 2 -m "not slow and keras"
 
 slow: $(VENV)/.test  ## Run the tests that take about a minute each
 	@$(BIN)/python -m pytest -n 2 -m slow

@@ -135,6 +135,7 @@ class TestPhases:
         recipe = replace(RECIPE, phases=lambda _config, _facts: phases)
         monkeypatch.setattr(trial, "find", lambda _name: recipe)
 
+    @pytest.mark.long
     def test_memory_disk_and_interruptions_come_to_the_same(self, iris: Data, tmp_path: Path) -> None:
         whole = trial.run(config(), iris)
         assert whole.counters.epoch == 4
