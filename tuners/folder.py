@@ -125,6 +125,11 @@ class Folder:
             raise RecipeError(f"{self.path}: holds {', '.join(taken)} of something else; name another --output")
         console.write_file(self.config, config.to_yaml())
 
+    def withdraw(self) -> None:
+        """Take back what `begin` noted, where nothing has been trained: the folder is free for another try."""
+        if not self.log.exists() and not self.checkpoint.exists():
+            self.config.unlink(missing_ok=True)
+
     def read_config(self) -> Config:
         """Return the configuration of the training.
 

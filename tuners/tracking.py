@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock
 
+from diagnose.readers.mlflow import environment
 from recipes.errors import RecipeError
 from tuners.deadline import within
 
@@ -121,7 +122,7 @@ def log_training(record: TrainingRecord, uri: str | None = None) -> str:
         MLflow is not installed, or the store cannot be written to.
     """
     uri = _absolute(uri or store_uri(Path.cwd()))
-    with _readable_errors(uri), _environment(), _quiet():
+    with _readable_errors(uri), environment(_ENVIRONMENT), _quiet():
         client = _client(uri)
         experiment = _experiment(client, record.experiment, _artifacts_of(uri))
         run_id = str(
@@ -292,18 +293,6 @@ def _cut(text: str, most: int) -> str:
 
 def _milliseconds(seconds: float) -> int:
     return math.floor(seconds * 1000)
-
-
-@contextmanager
-def _environment() -> Iterator[None]:
-    """Set MLflow's switches, but those that the user has set."""
-    added = [name for name in _ENVIRONMENT if name not in os.environ]
-    os.environ.update({name: _ENVIRONMENT[name] for name in added})
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)
 
 
 @contextmanager

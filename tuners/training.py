@@ -18,6 +18,7 @@ from recipes import export
 from recipes.catalog import find
 from recipes.config import Config
 from recipes.data import Data, load_data
+from recipes.errors import RecipeError
 from tuners import devices, outcome, tracking, trial
 from tuners.folder import Folder, next_free
 from tuners.judging import judge
@@ -122,17 +123,22 @@ def train(
         place.begin(config, resume=resume)
         note = devices.precision_note(config.training.precision, strategy)
         console.print(_opening(config, data, place, note), markup=False, highlight=False)
-        with Ticker(config.training.epochs, console) as ticker:
-            done = trial.run(
-                config,
-                data,
-                log=place.log,
-                checkpoint=place.checkpoint,
-                on_finding=on_finding,
-                callbacks=callbacks,
-                ticker=ticker,
-                check=partial(_check_saving, config, data, place),
-            )
+        try:
+            with Ticker(config.training.epochs, console) as ticker:
+                done = trial.run(
+                    config,
+                    data,
+                    log=place.log,
+                    checkpoint=place.checkpoint,
+                    on_finding=on_finding,
+                    callbacks=callbacks,
+                    ticker=ticker,
+                    check=partial(_check_saving, config, data, place),
+                )
+        except RecipeError:
+            if not resume:
+                place.withdraw()
+            raise
         return _concluded(config, data, place, done, track)
 
 

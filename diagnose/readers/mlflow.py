@@ -297,7 +297,7 @@ def _read_server(store: str, wanted: _Wanted) -> list[_Record]:
         raise ReadError(
             f"reading the MLflow server {store} needs the package mlflow", "pip install 'kerasdx[mlflow]'"
         ) from error
-    with _patience():
+    with environment(_PATIENCE):
         client = MlflowClient(tracking_uri=store)
         try:
             return [_fetch(client, run) for run in _find(client, wanted)]
@@ -305,12 +305,15 @@ def _read_server(store: str, wanted: _Wanted) -> list[_Record]:
             raise ReadError(f"cannot be read from MLflow at {store}: {str(error).splitlines()[0]}") from error
 
 
+#: A server that does not answer is given up after seconds, not after MLflow's minutes.
+_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
+
+
 @contextmanager
-def _patience() -> Iterator[None]:
-    """Give up on a server that does not answer after seconds, not after MLflow's minutes."""
-    ours: Mapping[str, str] = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
-    added = [name for name in ours if name not in os.environ]
-    os.environ.update({name: ours[name] for name in added})
+def environment(switches: Mapping[str, str]) -> Iterator[None]:
+    """Set MLflow's switches, but those that the user has set."""
+    added = [name for name in switches if name not in os.environ]
+    os.environ.update({name: switches[name] for name in added})
     try:
         yield
     finally:

@@ -116,6 +116,13 @@ def test_a_recipe_that_is_not_for_the_data_is_refused_before_anything_is_written
     assert not (tmp_path / "run" / "config.yaml").exists()
 
 
+def test_a_model_that_cannot_be_built_leaves_the_folder_free(tmp_path: Path, iris: Data) -> None:
+    config = Config.of("mlp", {**SETTINGS, "model.loss": "mse"})
+    with pytest.raises(RecipeError, match=r"model\.loss: mse does not fit"):
+        train(config, data=iris, folder=tmp_path / "run", track=False)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_store_that_cannot_be_reached_costs_a_line_and_not_the_training(
     iris: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
