@@ -87,12 +87,12 @@ def write_out(text: str) -> bool:
     return True
 
 
-def write_file(path: Path, text: str) -> None:
+def write_file(path: Path, text: str | bytes) -> None:
     """Write a file so that a reader sees the old content or the new one, never a part.
 
     A device or a pipe is written to directly, and a link is followed.
     """
-    content = text.encode("utf-8", errors="backslashreplace")
+    content = text if isinstance(text, bytes) else text.encode("utf-8", errors="backslashreplace")
     path = Path(os.path.realpath(path))
     if path.exists() and not path.is_file():
         path.write_bytes(content)

@@ -57,11 +57,13 @@ def network(recipe: Recipe, config: Config, facts: Facts) -> keras.Model:
 def start(model: keras.Model, recipe: Recipe, phase: Phase, config: Config, facts: Facts) -> None:
     """Make a model ready for a phase: what is trainable, optimizer, loss, metrics."""
     phase.prepare(model)
-    if recipe.is_compiled and model.compiled:
-        return
-    steps = phase.epochs * facts.steps(config.data.batch_size)
-    model.compile(
-        optimizer=optimizers.optimizer(config, phase.learning_rate, steps),
-        loss=(recipe.loss or output.loss)(config, facts),
-        metrics=(recipe.metrics or output.metrics)(config, facts),
-    )
+    if not (recipe.is_compiled and model.compiled):
+        steps = phase.epochs * facts.steps(config.data.batch_size)
+        model.compile(
+            optimizer=optimizers.optimizer(config, phase.learning_rate, steps),
+            loss=(recipe.loss or output.loss)(config, facts),
+            metrics=(recipe.metrics or output.metrics)(config, facts),
+        )
+    if model.built and model.optimizer is not None:
+        # TensorFlow traces a step that makes variables twice.
+        model.optimizer.build(model.trainable_variables)

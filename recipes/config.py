@@ -88,7 +88,9 @@ class DataConfig(_Section):
         "auto", description="what to predict, where the target does not tell"
     )
     image_size: int = Field(0, ge=0, le=2048, description="side of the images in pixels; 0: as the recipe likes")
-    validation: float = Field(0.2, gt=0, lt=1, description="share of the samples for validation")
+    validation: float = Field(0.2, ge=0, lt=1, description="share of the samples for validation; 0: all are trained on")
+    folds: int = Field(1, ge=1, le=100, description="above 1: validation is one of so many folds of a cross-validation")
+    fold: int = Field(0, ge=0, lt=100, description="number of the fold, from 0")
     test: float = Field(0.2, gt=0, lt=1, description="share of the samples held out for the test")
     split_seed: int = Field(0, ge=0, description="draws the splits; another seed of the training leaves them alone")
     batch_size: int = Field(32, ge=1, le=65536)
@@ -146,6 +148,10 @@ class TrainingConfig(_Section):
 
     epochs: int = Field(50, ge=1, le=100_000)
     early_stopping: int = Field(10, ge=0, description="epochs without improvement before the end; 0: never")
+    monitor: str = Field(
+        "val_loss", description="what tells the best epoch: COLUMN, min:COLUMN or max:COLUMN"
+    )
+    stop_after: int = Field(0, ge=0, description="ends after so many epochs, with schedules as for all; 0: does not")
     seed: int = Field(0, ge=0, lt=2**32)
     accelerator: Literal["auto", "cpu", "gpu", "tpu"] = "auto"
     devices: int = Field(0, ge=0, le=1024, description="how many; 0: all there are (of CPUs: one)")
@@ -253,6 +259,12 @@ class Config(_Section):
             else:
                 content[section][name] = value
         return self._validated(content)
+
+    def without_hyperparameter(self, name: str) -> Self:
+        """Return the configuration without one of the user's own hyperparameters."""
+        return self.model_copy(
+            update={"hyperparameters": {key: value for key, value in self.hyperparameters.items() if key != name}}
+        )
 
     @property
     def recipe_name(self) -> str:

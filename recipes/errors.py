@@ -16,6 +16,22 @@ class ConfigError(RecipeError):
     """A setting that does not exist, or a value that it cannot have."""
 
 
+class UnaskedError(ConfigError):
+    """A hyperparameter that the user's function does not ask for.
+
+    Parameters
+    ----------
+    message
+        As of any error.
+    name
+        Of the hyperparameter.
+    """
+
+    def __init__(self, message: str, name: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
 class DataError(RecipeError):
     """Data that cannot be trained on: names the file, and row and column where there are any."""
 

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 #: Settings that every recipe heeds, for they are about data, optimizer and training.
 COMMON = (
-    "data.source", "data.target", "data.group", "data.ignore", "data.task", "data.validation", "data.test",
-    "data.split_seed", "data.batch_size", "data.shuffle", "data.cache", "optimizer.*", "training.*",
+    "data.source", "data.target", "data.group", "data.ignore", "data.task", "data.validation", "data.folds",
+    "data.fold", "data.test", "data.split_seed", "data.batch_size", "data.shuffle", "data.cache", "optimizer.*",
+    "training.*",
 )  # fmt: skip
 #: Settings that recipes for images heed beside them.
 IMAGES = ("data.image_size", "data.augmentation", "data.augmentation_families", "data.flips")

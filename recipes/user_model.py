@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from recipes import user_code
 from recipes.config import Config
-from recipes.errors import ConfigError, RecipeError, one_line
+from recipes.errors import ConfigError, RecipeError, UnaskedError, one_line
 from recipes.parts import output
 from recipes.recipe import Recipe
 from recipes.task import Facts, Kind
@@ -52,19 +52,46 @@ def recipe_of(name: str) -> Recipe:
     RecipeError
         There is no such function, its module fails, or it wants something else.
     """
+    return _recipe(name, _state(name))
+
+
+def call(config: Config, facts: Facts, hp: Any) -> Any:
+    """Return what the user's function makes of hyperparameters, whatever it is: a search asks so for their names.
+
+    Parameters
+    ----------
+    config, facts
+        Given to the function where it wants them.
+    hp
+        `keras_tuner.HyperParameters`; holds afterwards what the function asked for.
+
+    Raises
+    ------
+    RecipeError
+        It fails.
+    """
+    return _own(config.recipe, _state(config.recipe)).call(config, facts, hp)
+
+
+def _state(name: str) -> Any:
+    """Return what changes when a file of the user's does."""
     path = Path(name.rpartition(":")[0])
     is_file = path.suffix == ".py" and path.is_file()
-    state = (path.resolve(), path.stat().st_mtime_ns, path.stat().st_size) if is_file else Path.cwd()
-    return _recipe(name, state)
+    return (path.resolve(), path.stat().st_mtime_ns, path.stat().st_size) if is_file else Path.cwd()
 
 
 @functools.lru_cache(maxsize=32)
-def _recipe(name: str, _state: Any) -> Recipe:
+def _own(name: str, _state: Any) -> _Own:
     function = user_code.function(name)
-    own = _Own(name, function, _arguments(name, function))
+    return _Own(name, function, _arguments(name, function))
+
+
+@functools.lru_cache(maxsize=32)
+def _recipe(name: str, state: Any) -> Recipe:
+    own = _own(name, state)
     return Recipe(
         name=name,
-        summary=(inspect.getdoc(function) or "your own model").partition("\n")[0],
+        summary=(inspect.getdoc(own.function) or "your own model").partition("\n")[0],
         build=own.build,
         inputs=frozenset({"vector", "image"}),
         tasks=frozenset(Kind),
@@ -88,7 +115,7 @@ class _Own:
     """
 
     def __init__(self, name: str, function: Callable[..., Any], arguments: Mapping[str, str]) -> None:
-        self._name, self._function, self._arguments = name, function, arguments
+        self._name, self.function, self._arguments = name, function, arguments
         self._loss: Any = None  # of the last model, where the user compiled it
 
     def build(self, config: Config, facts: Facts) -> keras.Model:
@@ -100,9 +127,7 @@ class _Own:
             It fails, returns no model, or one that does not fit the data.
         """
         hp = _hyperparameters(config) if "hp" in self._arguments.values() else None
-        given = {"hp": hp, "config": config, "facts": facts}
-        arguments = {parameter: given[what] for parameter, what in self._arguments.items()}
-        model = user_code.call(self._name, functools.partial(self._function, **arguments))
+        model = self.call(config, facts, hp)
         if not isinstance(model, keras.Model):
             raise RecipeError(f"{self._name} returns {_article(type(model).__name__)}, not a keras.Model")
         if hp is not None:
@@ -110,6 +135,12 @@ class _Own:
         self._loss = model.loss if model.compiled else None
         self._check(model, facts)
         return model
+
+    def call(self, config: Config, facts: Facts, hp: Any) -> Any:
+        """Return what the function returns."""
+        given = {"hp": hp, "config": config, "facts": facts}
+        arguments = {parameter: given[what] for parameter, what in self._arguments.items()}
+        return user_code.call(self._name, functools.partial(self.function, **arguments))
 
     def encode(self, config: Config, facts: Facts) -> Callable[[NDArray[Any]], NDArray[Any]]:
         """Return the function from targets as `Task` describes them to targets as the loss takes them.
@@ -225,7 +256,7 @@ def _check_hyperparameters(name: str, config: Config, hp: Any) -> None:
         if known not in asked:
             near = difflib.get_close_matches(known, asked, n=1)
             hint = f"did you mean {near[0]}?" if near else f"it asks for {', '.join(asked) or 'none'}"
-            raise ConfigError(f"{path}: {name} does not ask for it; {hint}")
+            raise UnaskedError(f"{path}: {name} does not ask for it; {hint}", known)
         allowed = _not_allowed(asked[known], value)
         if allowed:
             raise ConfigError(f"{path}: must be {allowed}, not {value!r}")

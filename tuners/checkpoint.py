@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import shutil
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -170,6 +171,10 @@ class Checkpoint:
             The file is missing, damaged, or of another model.
         """
         self._assign(self._best(epoch), model.variables)
+
+    def remove(self) -> None:
+        """Remove what was saved."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _best(self, epoch: int) -> Path:
         return self.folder / f"best-{epoch}.npz"

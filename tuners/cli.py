@@ -17,7 +17,9 @@ import click
 from diagnose import __version__, console
 from diagnose.command_line import EXIT_FINDINGS, EXIT_FINE, EXIT_INTERRUPTED, OneLineGroup
 from diagnose.settings import LIMITS
+from tuners.asking import NAMES, asked_config, settings_options
 from tuners.quiet import import_tensorflow, tell_warnings
+from tuners.search import cli as search_commands
 
 if TYPE_CHECKING:
     from recipes.config import Config
@@ -70,20 +72,9 @@ def command() -> None:
     epilog="Exit codes: 0 trained, and nothing found at or above --fail-on; 1 findings; 2 wrong usage or bad data; 130 "
     "interrupted: the command that it prints goes on."
 )
-@click.argument("recipe", required=False)
-@click.option("--data", "-d", metavar="DATA", help="Built-in name, CSV, image folder, .npz, or module:function.")
-@click.option("--target", "-t", metavar="COLUMN", multiple=True, help="Column of a CSV to predict; repeatable.")
-@click.option("--config", "-c", "file", metavar="FILE", type=_PATH, help="Settings, as YAML or JSON.")
-@click.option("--set", "-s", "settings", metavar="PATH=VALUE", multiple=True, help="Change a setting; repeatable.")
+@settings_options
 @click.option("--output", "-o", metavar="DIR", type=_PATH, help="Where to put it.  [default: runs/RECIPE-DATA-N]")
 @click.option("--resume", metavar="DIR", type=_PATH, help="Go on with an interrupted training.")
-@click.option("--epochs", type=int, metavar="N", help="At most.")
-@click.option("--seed", type=int, metavar="N", help="Of weights, order, dropout and augmentation.")
-@click.option("--accelerator", type=click.Choice(("auto", "cpu", "gpu", "tpu")), help="What to train on.")
-@click.option("--devices", type=int, metavar="N", help="How many of them.")
-@click.option(
-    "--precision", type=click.Choice(("float32", "mixed_float16", "mixed_bfloat16", "float64")), help="Of computation."
-)
 @click.option(
     "--on-finding",
     type=click.Choice(("warn", "stop")),
@@ -144,37 +135,14 @@ def _interrupted(folder: Path, given: dict[str, Any]) -> str:
 
 def _asked(given: dict[str, Any]) -> tuple[Config, Path]:
     """Return the configuration that the command line asks for, and the folder that it names or that is next."""
-    from recipes.config import Config, flattened, parse_setting, read
     from tuners.folder import Folder, next_free
 
     if given["resume"] is not None:
-        others = ("recipe", "data", "target", "file", "settings", "output", "epochs", "seed", "accelerator", "devices")
-        if any(given[name] not in (None, ()) for name in (*others, "precision")):
+        if any(given[name] not in (None, ()) for name in (*NAMES, "output")):
             raise click.UsageError("--resume goes on with the settings of the folder; name nothing else")
         return Folder(given["resume"]).read_config(), given["resume"]
-    content = read(given["file"]) if given["file"] else {}
-    recipe = given["recipe"] or content.get("recipe")
-    if not isinstance(recipe, str) or not recipe:
-        raise click.UsageError("name a recipe, for example: tune train cnn --data digits (tune recipes lists them)")
-    layers = [flattened(content, str(given["file"]), skip=("recipe",)), _options(given)]
-    config = Config.of(recipe, *layers, dict(map(parse_setting, given["settings"])))
-    if not config.data.source:
-        raise click.UsageError("name the data, for example: --data digits, --data table.csv --target price")
+    config = asked_config(given, "train")
     return config, given["output"] or next_free(config).path
-
-
-def _options(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings that have an option of their own."""
-    paths = {
-        "data": "data.source",
-        "target": "data.target",
-        "epochs": "training.epochs",
-        "seed": "training.seed",
-        "accelerator": "training.accelerator",
-        "devices": "training.devices",
-        "precision": "training.precision",
-    }
-    return {path: given[name] for name, path in paths.items() if given[name] not in (None, ())}
 
 
 def _tell(training: Training, *, quiet: bool) -> None:
@@ -214,6 +182,10 @@ def recipes(recipe: str | None, data: str | None, settings: tuple[str, ...], she
     else:
         console.write_out(listing.of_all(width))
     return EXIT_FINE
+
+
+command.add_command(search_commands.search)
+command.add_command(search_commands.show)
 
 
 def main() -> None:

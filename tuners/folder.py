@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -82,22 +83,8 @@ class Folder:
         RecipeError
             Another one is in it, or it cannot be made.
         """
-        lock = FileLock(self.path / ".lock")
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise RecipeError(f"{self.path}: another process is training there; name another --output") from None
-        except OSError as error:
-            raise RecipeError(f"{self.path}: {error.strerror}; name a folder that can be written to") from None
-        try:
+        with held(self.path, "training", self.config):
             yield
-        finally:
-            lock.release()
-            if not self.config.exists():  # nothing has begun
-                with suppress(OSError):
-                    (self.path / ".lock").unlink(missing_ok=True)
-                    self.path.rmdir()
 
     def begin(self, config: Config, *, resume: bool) -> None:
         """Note the configuration of the training that begins, or see that it is that of the one that goes on.
@@ -155,17 +142,65 @@ class Folder:
         return result if isinstance(result, dict) else None
 
 
-def next_free(config: Config, root: Path = ROOT) -> Folder:
-    """Make a folder for a new training, ``runs/cnn-digits-1`` or the next number.
+@contextmanager
+def held(path: Path, doing: str, begun: Path) -> Iterator[None]:
+    """Keep other processes out of a folder; one in which nothing has begun is removed again.
+
+    Parameters
+    ----------
+    path
+        The folder; made where it is not there.
+    doing
+        What this process does in it, for people: ``training``.
+    begun
+        The file that is there once it has begun.
+
+    Raises
+    ------
+    RecipeError
+        Another one is in it, or it cannot be made.
+    """
+    lock = FileLock(path / ".lock")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RecipeError(f"{path}: another process is {doing} there; name another --output") from None
+    except OSError as error:
+        raise RecipeError(f"{path}: {error.strerror}; name a folder that can be written to") from None
+    try:
+        yield
+    finally:
+        lock.release()
+        if not begun.exists():
+            with suppress(OSError):
+                (path / ".lock").unlink(missing_ok=True)
+                path.rmdir()
+
+
+def name_of(config: Config) -> str:
+    """Return what a folder for a configuration is called, before its number: ``cnn-digits``."""
+    source = re.split(r"[/\\:]", config.data.source.rstrip("/\\"))[-1]
+    name = "-".join((config.recipe_name.replace("/", "-").rpartition(":")[2], source.partition(".")[0]))
+    return re.sub(r"[^\w.-]+", "_", name).strip("._-") or "training"
+
+
+def folder_names(config: Config, prefix: str = "", root: Path = ROOT) -> list[Path]:
+    """Return the folders that there are of a configuration's name, by their numbers."""
+    name = prefix + name_of(config)
+    found = [path for path in root.glob(f"{glob.escape(name)}-*") if path.name.removeprefix(f"{name}-").isdecimal()]
+    return sorted(found, key=lambda path: int(path.name.removeprefix(f"{name}-")))
+
+
+def next_free(config: Config, root: Path = ROOT, prefix: str = "") -> Folder:
+    """Make a folder for a new training, ``runs/cnn-digits-1`` or the next number; a prefix stands before its name.
 
     Raises
     ------
     RecipeError
         It cannot be made.
     """
-    source = re.split(r"[/\\:]", config.data.source.rstrip("/\\"))[-1]
-    name = "-".join((config.recipe_name.replace("/", "-").rpartition(":")[2], source.partition(".")[0]))
-    name = re.sub(r"[^\w.-]+", "_", name).strip("._-") or "training"
+    name = prefix + name_of(config)
     try:
         root.mkdir(parents=True, exist_ok=True)
         for number in count(1):

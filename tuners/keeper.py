@@ -11,9 +11,8 @@ from typing import Any
 import keras
 
 from tuners.checkpoint import Array, Checkpoint, Counters, State, values
+from tuners.objective import Objective
 
-#: What is watched.
-MONITORED = "val_loss"
 #: Saving may take this share of the time; epochs that are shorter than it allows are saved every few.
 _SHARE = 0.05
 #: Attributes of Keras' callbacks that change during a training.
@@ -29,33 +28,41 @@ class Keeper(keras.callbacks.Callback):
         Where to save; None: in memory only, and nothing can be resumed.
     counters
         Where the training stands; changed as it goes on.
+    objective
+        What tells the best epoch; None: there are no validation samples, and the last epoch counts as the best.
     patience
-        Epochs without a smaller validation loss after which the phase ends; 0: never.
+        Epochs without a better one after which the phase ends; 0: never.
     others
         Callbacks whose state is saved too.
+    pause
+        Seconds from the begin, and from one saving to the next, in which nothing is written.
 
     Notes
     -----
-    An epoch whose loss is not finite is never the best one.
+    An epoch whose value is not finite is never the best one.
     """
 
     def __init__(
         self,
         checkpoint: Checkpoint | None,
         counters: Counters,
+        objective: Objective | None,
         patience: int,
         others: Sequence[keras.callbacks.Callback] = (),
+        pause: float = 0.0,
     ) -> None:
         super().__init__()
         self._checkpoint = checkpoint
         self._counters = counters
+        self._objective = objective
         self._patience = patience
+        self._pause = pause
         self._others = {type(other).__name__: other for other in others}
         self._best: list[Array] | None = None
         self._best_is_saved = True
         self._unsaved: State | None = None
         self._clock = 0.0
-        self._saved_at = -math.inf
+        self._saved_at = time.perf_counter() if pause else -math.inf
         self._cost = 0.0
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
@@ -68,22 +75,34 @@ class Keeper(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Keep what is better, count what is not, and save."""
         counters = self._counters
-        value = float((logs or {}).get(MONITORED, math.nan))
         now = time.perf_counter()
         counters.epoch = epoch + 1
         counters.seconds += now - self._clock
         self._clock = now
-        if value < counters.best and math.isfinite(value):
+        self._compare(epoch, logs or {})
+        if self._patience and counters.waited >= self._patience:
+            self.model.stop_training = True
+        self._counters.callbacks = {name: _state(other) for name, other in self._others.items()}
+        is_due = now - self._saved_at >= max(self._pause, self._cost / _SHARE)
+        if is_due or not self._pause:
+            self.capture()
+        if is_due:
+            self.save()
+
+    def _compare(self, epoch: int, logs: Mapping[str, Any]) -> None:
+        """Keep the epoch where it is the best one so far; else count it."""
+        counters, objective = self._counters, self._objective
+        if objective is None:
+            value = float(logs.get("loss", math.nan))
+            is_best = math.isfinite(value)
+        else:
+            value = float(logs.get(objective.name, math.nan))
+            is_best = objective.is_better(value, counters.best if counters.best_epoch >= 0 else None)
+        if is_best:
             counters.best, counters.best_epoch, counters.waited = value, epoch, 0
             self._best, self._best_is_saved = values(self.model.variables), False
         else:
             counters.waited += 1
-        if self._patience and counters.waited >= self._patience:
-            self.model.stop_training = True
-        self._counters.callbacks = {name: _state(other) for name, other in self._others.items()}
-        self.capture()
-        if now - self._saved_at >= self._cost / _SHARE:
-            self.save()
 
     def capture(self) -> None:
         """Take the state as it is now; it is written when it is time to."""

@@ -18,6 +18,7 @@ from recipes.config import Config
 from recipes.data import Data
 from tuners.card import CardFacts, write
 from tuners.folder import Folder
+from tuners.objective import Objective
 from tuners.score import Evaluation
 from tuners.tracking import TrainingRecord
 from tuners.trial import Trial
@@ -40,8 +41,8 @@ def result(
         "data": data.facts.to_dict(),
         "epochs": done.counters.epoch,
         "best_epoch": done.counters.best_epoch,
-        "best_val_loss": _known(done.counters.best),
-        "over": done.counters.over,
+        f"best_{monitored(config)}": _known(done.counters.best),
+        "over": done.counters.over or "trained",
         "seconds": round(done.counters.seconds, 3),
         "device": done.device,
         "parameters": model.count_params(),
@@ -64,8 +65,9 @@ def record(
         "health_findings": len(run.findings),
         "parameters": result["parameters"],
     }
-    if result["best_val_loss"] is not None:
-        metrics |= {"best_val_loss": result["best_val_loss"], "best_epoch": result["best_epoch"]}
+    best = f"best_{monitored(config)}"
+    if result[best] is not None:
+        metrics |= {best: result[best], "best_epoch": result["best_epoch"]}
     files = (
         folder.config,
         folder.log,
@@ -81,7 +83,7 @@ def record(
         started=ended - result["seconds"],
         ended=ended,
         parameters=config.flat(),
-        curves=_curves(run.run),
+        curves=curves_of(run.run),
         metrics=metrics,
         tags={
             "kerasdx.version": __version__,
@@ -94,7 +96,12 @@ def record(
     )
 
 
-def _curves(run: Run) -> dict[str, list[tuple[float, float]]]:
+def monitored(config: Config) -> str:
+    """Return the column that tells the best epoch of a training."""
+    return Objective.of(config.training.monitor).name if config.data.validation or config.data.folds > 1 else "loss"
+
+
+def curves_of(run: Run) -> dict[str, list[tuple[float, float]]]:
     """Return column of the log -> (epoch, value) of the epochs in which it was measured."""
     curves = {series.name: list(zip(series.epochs, series.values, strict=True)) for series in run.series}
     for statistic in run.layers.values():

@@ -45,6 +45,7 @@ _LOCK_SECONDS = 120.0
 _BUSY_SECONDS = 30.0
 
 _SQLITE = "sqlite:///"
+_KEY, _PARENT = "kerasdx.key", "mlflow.parentRunId"
 #: They mean something in a URI, and whether MLflow takes them literally depends on its parts' versions.
 _NOT_IN_PATHS = re.compile(r"\?|%[0-9A-Fa-f]{2}")
 #: A colon is not allowed on every system.
@@ -81,6 +82,10 @@ class TrainingRecord:
         Files and folders.
     is_failed
         Whether the training ended before it should.
+    parent
+        Id of the run that it belongs to: a trial to its search.
+    key
+        What it is told by: a training that is logged again under the same key is not stored twice.
     """
 
     experiment: str
@@ -94,11 +99,18 @@ class TrainingRecord:
     note: str = ""
     artifacts: tuple[Path, ...] = ()
     is_failed: bool = False
+    parent: str = ""
+    key: str = ""
 
 
 def store_uri(root: Path) -> str:
     """Return the store that ``MLFLOW_TRACKING_URI`` names, else that of a working directory; nothing is made."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}{(root / DEFAULT_STORE).resolve().as_posix()}"
+
+
+def shown_uri(track: bool | str) -> str:
+    """Return the store that ``track`` of `tuners.train` means, without its password; nothing where there is none."""
+    return _without_password(_absolute(track if isinstance(track, str) else store_uri(Path.cwd()))) if track else ""
 
 
 def log_training(record: TrainingRecord, uri: str | None = None) -> str:
@@ -121,28 +133,81 @@ def log_training(record: TrainingRecord, uri: str | None = None) -> str:
     TrackingError
         MLflow is not installed, or the store cannot be written to.
     """
-    uri = _absolute(uri or store_uri(Path.cwd()))
-    with _readable_errors(uri), environment(_ENVIRONMENT), _quiet():
-        client = _client(uri)
+    with _connected(uri) as (client, uri):
         experiment = _experiment(client, record.experiment, _artifacts_of(uri))
-        run_id = str(
-            client.create_run(experiment, start_time=_milliseconds(record.started), run_name=record.run).info.run_id
-        )
+        run_id = (_run_of(client, experiment, record.key) if record.key else "") or _created(client, experiment, record)
         try:
             client.log_batch(run_id, metrics=_metrics(record), params=_params(record), tags=_tags(record))
         except BaseException:
             with suppress(Exception):
                 client.set_terminated(run_id, "FAILED")
             raise
-        # Before the files: whatever happens to those, the training has ended.
-        status = "FAILED" if record.is_failed else "FINISHED"
-        client.set_terminated(run_id, status, _milliseconds(record.ended))
-        for path in record.artifacts:
-            if path.is_dir():
-                client.log_artifacts(run_id, str(path), path.name)
-            else:
-                client.log_artifact(run_id, str(path))
+        _end(client, run_id, record)
         return run_id
+
+
+def begin(record: TrainingRecord, uri: str | None = None) -> str:
+    """Store a run that goes on, for others to belong to, and return its id; `conclude` ends it.
+
+    Raises
+    ------
+    TrackingError
+        As `log_training`.
+    """
+    with _connected(uri) as (client, uri):
+        experiment = _experiment(client, record.experiment, _artifacts_of(uri))
+        run_id = (_run_of(client, experiment, record.key) if record.key else "") or _created(client, experiment, record)
+        client.log_batch(run_id, params=_params(record), tags=_tags(record))
+        return run_id
+
+
+def conclude(run_id: str, record: TrainingRecord, uri: str | None = None) -> None:
+    """Add metrics, tags and files to a run that `begin` has begun, and end it.
+
+    Raises
+    ------
+    TrackingError
+        As `log_training`.
+    """
+    with _connected(uri) as (client, _uri):
+        client.log_batch(run_id, metrics=_metrics(record), tags=_tags(record))
+        _end(client, run_id, record)
+
+
+@contextmanager
+def _connected(uri: str | None) -> Iterator[tuple[Any, str]]:
+    """Yield a client of the store, and its URI; what goes wrong meanwhile is told in a line."""
+    uri = _absolute(uri or store_uri(Path.cwd()))
+    with _readable_errors(uri), environment(_ENVIRONMENT), _quiet():
+        yield _client(uri), uri
+
+
+def _created(client: Any, experiment: str, record: TrainingRecord) -> str:
+    run = client.create_run(
+        experiment,
+        start_time=_milliseconds(record.started),
+        run_name=record.run,
+        tags={_KEY: record.key} if record.key else None,
+    )
+    return str(run.info.run_id)
+
+
+def _run_of(client: Any, experiment: str, key: str) -> str:
+    """Return the run of a key; nothing where there is none."""
+    quoted = key.replace("'", "_")
+    found = client.search_runs([experiment], f"tags.`{_KEY}` = '{quoted}'", max_results=1)
+    return str(found[0].info.run_id) if found else ""
+
+
+def _end(client: Any, run_id: str, record: TrainingRecord) -> None:
+    # Before the files: whatever happens to those, the training has ended.
+    status = "FAILED" if record.is_failed else "FINISHED"
+    client.set_terminated(run_id, status, _milliseconds(record.ended))
+    for path in record.artifacts:
+        if path.is_dir():
+            client.log_artifacts(run_id, str(path), path.name)
+        else:
+            client.log_artifact(run_id, str(path))
 
 
 def _client(uri: str) -> Any:
@@ -257,6 +322,7 @@ def _tags(record: TrainingRecord) -> list[Any]:
     from mlflow.entities import RunTag
 
     tags = {**record.tags, **({"mlflow.note.content": record.note} if record.note else {})}
+    tags |= {_PARENT: record.parent} if record.parent else {}
     return [
         RunTag(name, _cut(str(value), _MOST_TAG)) for name, value in zip(_valid_names(tags), tags.values(), strict=True)
     ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import keras
 from rich.console import Console
 
-from diagnose import ReadError, Report, diagnose
+from diagnose import Monitor, ReadError, Report, diagnose
 from diagnose import console as texts
 from diagnose.renderers import html
 from recipes import export
@@ -24,6 +24,7 @@ from tuners.folder import Folder, next_free
 from tuners.judging import judge
 from tuners.progress import Ticker
 from tuners.score import Evaluation
+from tuners.tracking import TrainingRecord
 from tuners.trial import Trial
 
 
@@ -67,6 +68,8 @@ def train(
     folder: str | Path | None = None,
     resume: bool = False,
     track: bool | str = True,
+    parent: str = "",
+    name: str = "",
     on_finding: Any = "stop",
     callbacks: Sequence[keras.callbacks.Callback] = (),
     console: Console | None = None,
@@ -87,6 +90,8 @@ def train(
     track
         Whether to log the training to MLflow: a tracking URI, or True for ``MLFLOW_TRACKING_URI``, else the store
         ``mlruns/mlflow.db`` of the working directory.
+    parent, name
+        In MLflow: id of the run that it belongs to, and its own name; empty: to none, and that of the folder.
     on_finding
         As of `diagnose.Monitor`.
     callbacks
@@ -130,7 +135,7 @@ def train(
                     data,
                     log=place.log,
                     checkpoint=place.checkpoint,
-                    on_finding=on_finding,
+                    monitor=Monitor(place.log, on_finding=on_finding),
                     callbacks=callbacks,
                     ticker=ticker,
                     check=partial(_check_saving, config, data, place),
@@ -139,10 +144,12 @@ def train(
             if not resume:
                 place.withdraw()
             raise
-        return _concluded(config, data, place, done, track)
+        return _concluded(config, data, place, done, partial(_tracked, track=track, parent=parent, name=name))
 
 
-def _concluded(config: Config, data: Data, place: Folder, done: Trial, track: bool | str) -> Training:
+def _concluded(
+    config: Config, data: Data, place: Folder, done: Trial, track: Callable[[TrainingRecord], str | None]
+) -> Training:
     """Score, save, diagnose and log a training that is over."""
     report = _diagnosed(place, done)
     texts.write_file(place.report, html.render(report))
@@ -153,8 +160,8 @@ def _concluded(config: Config, data: Data, place: Folder, done: Trial, track: bo
     result["mlflow_run"] = (place.read_result() or {}).get("mlflow_run")
     outcome.write_card(config, data, place, report, evaluation, result)
     place.conclude(result)
-    if track and result["mlflow_run"] is None:
-        result["mlflow_run"] = _tracked(config, place, report, evaluation, result, track)
+    if result["mlflow_run"] is None:
+        result["mlflow_run"] = track(outcome.record(config, place, report, evaluation, result))
         place.conclude(result)
     return Training(config, place, model, report, evaluation, result)
 
@@ -173,15 +180,15 @@ def _diagnosed(place: Folder, done: Trial) -> Report:
         return done.monitor.report
 
 
-def _tracked(
-    config: Config, place: Folder, report: Report, evaluation: Evaluation, result: dict[str, Any], track: bool | str
-) -> str | None:
+def _tracked(record: TrainingRecord, *, track: bool | str, parent: str, name: str) -> str | None:
     """Log the training to MLflow and return the run's id; a store that fails costs a line, and not the training."""
-    record = outcome.record(config, place, report, evaluation, result)
+    if not track:
+        return None
+    record = replace(record, parent=parent, run=name or record.run)
     try:
         return tracking.log_training(record, None if track is True else str(track))
     except tracking.TrackingError as error:
-        texts.complain(f"{error}; the training is complete in {place.path}", "tune")
+        texts.complain(f"{error}; the training is complete in {record.artifacts[0].parent}", "tune")
         return None
 
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -29,6 +28,7 @@ from recipes.recipe import Recipe
 from tuners import devices
 from tuners.checkpoint import Checkpoint, Counters
 from tuners.keeper import Keeper
+from tuners.objective import Objective
 from tuners.progress import Ticker
 
 #: Samples of each split that the fingerprint looks at.
@@ -66,10 +66,13 @@ def run(
     *,
     log: Path | None = None,
     checkpoint: Path | None = None,
-    on_finding: Any = "stop",
+    monitor: Monitor | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     ticker: Ticker | None = None,
     check: Callable[[keras.Model], None] | None = None,
+    pause: float = 0.0,
+    ended: Callable[[], str] = str,
+    keep: Callable[[Counters], bool] = lambda _counters: True,
 ) -> Trial:
     """Train the model that a configuration describes.
 
@@ -82,14 +85,20 @@ def run(
     checkpoint
         A folder for the state of each epoch; where it holds one, the training goes on from there, and rows of the log
         that are of later epochs are taken out, for they come again. None: in memory.
-    on_finding
-        As of `diagnose.Monitor`; ``"stop"`` ends a training that is lost.
+    monitor
+        What watches it, writing to `log`; None: one that ends a training that is lost.
     callbacks
         More callbacks.
     ticker
         What tells a person how far it is.
     check
         Is given the model before it is trained, and may refuse it.
+    pause
+        Seconds in which the checkpoint is not written: a training that is shorter writes its end alone.
+    ended
+        Asked after each phase: why the training is over though it might go on; nothing where it is not.
+    keep
+        Asked at the end: whether the checkpoint stays.
 
     Raises
     ------
@@ -106,7 +115,8 @@ def run(
     strategy = devices.strategy(config.training)
     _check_batch(min(config.data.batch_size, len(data.train)), strategy.num_replicas_in_sync)
     with devices.precision(config.training.precision), strategy.scope():
-        training = _Training(config, data, log, checkpoint, on_finding, callbacks, ticker)
+        monitor = monitor or Monitor(log, on_finding="stop")
+        training = _Training(config, data, log, checkpoint, monitor, callbacks, ticker, pause, ended, keep)
         return training.run(devices.describe(strategy), check)
 
 
@@ -119,11 +129,14 @@ class _Training:
         data: Data,
         log: Path | None,
         checkpoint: Path | None,
-        on_finding: Any,
+        monitor: Monitor,
         callbacks: Sequence[keras.callbacks.Callback],
         ticker: Ticker | None,
+        pause: float,
+        ended: Callable[[], str],
+        keep: Callable[[Counters], bool],
     ) -> None:
-        self.config, self.data, self.ticker = config, data, ticker
+        self.config, self.data, self.ticker, self.ended, self.keep = config, data, ticker, ended, keep
         self.recipe = find(config.recipe)
         self.encode = self.recipe.encode(config, data.facts) if self.recipe.encode else None
         self.phases = self.recipe.phases(config, data.facts)
@@ -133,9 +146,12 @@ class _Training:
         self._check_fingerprint()
         if log is not None and self.checkpoint is not None:
             rewind(log, self.counters.epoch)
-        self.monitor = Monitor(log, on_finding=on_finding)
+        self.monitor = monitor
         self.plateau = optimizers.schedule_callbacks(config)
-        self.keeper = Keeper(self.checkpoint, self.counters, config.training.early_stopping, self.plateau)
+        objective = Objective.of(config.training.monitor) if len(data.validation) else None
+        patience = config.training.early_stopping if objective else 0
+        self.patience, self.last = patience, config.training.stop_after or config.training.epochs
+        self.keeper = Keeper(self.checkpoint, self.counters, objective, patience, self.plateau, pause)
         self.callbacks = [self.monitor, *self.plateau, self.keeper, *callbacks, *([ticker] if ticker else [])]
 
     def run(self, device: str, check: Callable[[keras.Model], None] | None) -> Trial:
@@ -145,7 +161,7 @@ class _Training:
         if check is not None:
             check(model)
         for number in range(self.counters.phase, len(self.phases)):
-            if not self.counters.over:
+            if not self.counters.over and self.counters.epoch < self.last:
                 self._phase(model, number)
         self.keeper.restore_best(model)
         return Trial(model, self.monitor, self.counters, self.recipe, device)
@@ -160,10 +176,12 @@ class _Training:
         first, last = self.counters.epoch, self.counters.phase_start + phase.epochs
         if self.ticker:
             self.ticker.phase = phase.name
-        patience = self.config.training.early_stopping
-        if first < last and not 0 < patience <= self.counters.waited:
-            self._fit(model, first, last)
-        self._conclude(model, number)
+        if first < min(last, self.last) and not 0 < self.patience <= self.counters.waited:
+            self._fit(model, first, min(last, self.last))
+        if self.last <= self.counters.epoch < last and not self._why_over():
+            self._save()  # it can go on from here, with the same phase
+        else:
+            self._conclude(model, number)
 
     def _fit(self, model: keras.Model, first: int, last: int) -> None:
         config, facts, encode = self.config, self.data.facts, self.encode
@@ -171,7 +189,7 @@ class _Training:
         with _own_errors(config), self.keeper.kept(), splits as (train, validation):
             model.fit(
                 training_batches(train, config, facts, encode=encode, first_epoch=first, epochs=last),
-                validation_data=evaluation_batches(validation, config, facts, encode=encode),
+                validation_data=evaluation_batches(validation, config, facts, encode=encode) if validation else None,
                 steps_per_epoch=facts.steps(config.data.batch_size),
                 initial_epoch=first,
                 epochs=last,
@@ -189,16 +207,30 @@ class _Training:
     def _conclude(self, model: keras.Model, number: int) -> None:
         """Note where the phase ended: the next one begins with the best weights so far."""
         counters = self.counters
-        if self.monitor.stopped is not None:
-            counters.over = f"stopped: {self.monitor.stopped['check']}: {self.monitor.stopped['reason']}"
+        if why := self._why_over():
+            counters.over = why
         elif number + 1 == len(self.phases):
             counters.over = "trained"
         else:
             self.keeper.restore_best(model)
         counters.phase, counters.phase_start, counters.waited = number + 1, counters.epoch, 0
         counters.callbacks = {}
+        self._save()
+
+    def _save(self) -> None:
+        """Write the state, or remove what was written before where it is the last one and not to be kept."""
+        counters = self.counters
+        if self.checkpoint and (counters.over or counters.epoch >= self.last) and not self.keep(counters):
+            self.checkpoint.remove()
+            return
         self.keeper.capture()
         self.keeper.save()
+
+    def _why_over(self) -> str:
+        """Return why the training is over before its end."""
+        if self.monitor.stopped is not None:
+            return f"stopped: {self.monitor.stopped['check']}: {self.monitor.stopped['reason']}"
+        return self.ended()
 
     def _check_fingerprint(self) -> None:
         found = fingerprint(self.data)

@@ -141,7 +141,10 @@ class Monitor(keras.callbacks.Callback):
         self._told: dict[str, int] = {}
         self._unwritten: deque[Mapping[str, Any]] = deque(maxlen=_KEPT_ROWS)
         self._is_full = False
+        #: Why the training was ended: ``check``, ``reason``, ``epoch``.
         self.stopped: dict[str, Any] | None = None
+        #: What there is no hope after: ``on_finding="stop"`` ends the training for it.
+        self.lost: Finding | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy is made of: settings and what was recorded; no model, no open file."""
@@ -159,6 +162,7 @@ class Monitor(keras.callbacks.Callback):
         self._broken.clear()
         self._told.clear()
         self.stopped, self._is_over, self._last_batch, self._epochs = None, False, None, 0
+        self.lost = None
         self._news.planned = self._parameter("epochs")
         self._attempt("facts about the training", self._note_set_up)
         if self._path is not None:
@@ -301,10 +305,9 @@ class Monitor(keras.callbacks.Callback):
         report = self._judged(live=True)
         for finding in self._news.tell(report):
             self._tell(finding, report.run)
-        if self._on_finding == "stop" and self._severity is None:
-            lost = self._news.lost(report)
-            if lost is not None:
-                self._stop(lost.check, lost.summary)
+        self.lost = self._news.lost(report)
+        if self._on_finding == "stop" and self._severity is None and self.lost is not None:
+            self._stop(self.lost.check, self.lost.summary)
 
     def _conclude(self) -> None:
         """Say what only the whole training shows, and where the report is."""

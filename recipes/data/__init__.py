@@ -9,7 +9,7 @@ from typing import Any
 
 from recipes.config import Config
 from recipes.data.base import Column, Data, Samples, Split
-from recipes.errors import DataError
+from recipes.errors import ConfigError, DataError
 
 __all__ = ["BUILTIN", "Column", "Data", "Samples", "Split", "load_data"]
 
@@ -51,6 +51,8 @@ def load_data(config: Config | str, settings: Mapping[str, Any] | None = None) -
     source = config.data.source
     if not source:
         raise DataError(f"no data is named; set data.source to a file, a folder, or one of {', '.join(BUILTIN)}")
+    if config.data.fold >= config.data.folds:
+        raise ConfigError(f"data.fold: must be less than data.folds, {config.data.folds}, not {config.data.fold}")
     if source == "scattered_digits":
         from recipes.data import scattered
 
@@ -58,7 +60,14 @@ def load_data(config: Config | str, settings: Mapping[str, Any] | None = None) -
     from recipes.data import assembling
 
     found = _find(source, config)
-    return found if isinstance(found, Data) else assembling.assemble(found, config.data)
+    if not isinstance(found, Data):
+        return assembling.assemble(found, config.data)
+    if not config.data.validation or config.data.folds > 1:
+        raise DataError(
+            f"{source} returns Data, split already: data.validation=0 and data.folds are for data that is split here; "
+            "return arrays instead"
+        )
+    return found
 
 
 def _find(source: str, config: Config) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from recipes.data import storage, targets
 from recipes.data.base import Column, Data, Samples, Split
 from recipes.data.images import resize_all
 from recipes.data.moments import Moments
-from recipes.data.source import SPLITS, Columns, Source
+from recipes.data.source import SPLITS, Columns, Part, Source
 from recipes.data.splitting import split
 from recipes.data.targets import Targets
 from recipes.errors import DataError
@@ -53,6 +53,8 @@ def assemble(source: Source, config: DataConfig) -> Data:
 
 
 def _assemble(source: Source, config: DataConfig) -> Data:
+    if not config.validation or config.folds > 1:
+        source = _with_validation_in_training(source)
     labels = _encode(source, config)
     places = _places(source, labels, config)
     task = labels["train"].task(places["train"][1])
@@ -61,6 +63,7 @@ def _assemble(source: Source, config: DataConfig) -> Data:
         name: Split(prepared.x[name], labels[part].values[rows], source.parts[part].ids[rows])
         for name, (part, rows) in places.items()
     }
+    splits.setdefault("validation", none_of(splits["train"]))
     facts = Facts(
         name=source.name,
         inputs=prepared.inputs,
@@ -70,6 +73,30 @@ def _assemble(source: Source, config: DataConfig) -> Data:
     )
     train, validation, test = (splits[name] for name in SPLITS)
     return Data(facts, train, validation, test, prepared.preprocessing, prepared.columns)
+
+
+def _with_validation_in_training(source: Source) -> Source:
+    """Return the source with validation samples of its own, if it has such, among those for training."""
+    parts = dict(source.parts)
+    own = parts.pop("validation", None)
+    if own is None or not len(own):
+        return replace(source, parts=parts)
+    train = parts["train"]
+    if isinstance(train.x, Columns) or isinstance(own.x, Columns):
+        x: Any = train.x.joined(own.x)  # type: ignore[union-attr, arg-type]
+    else:
+        x = storage.joined(train.x, own.x)
+    groups = None
+    if train.groups is not None and own.groups is not None:
+        groups = np.concatenate([train.groups, own.groups])
+    joined = Part(x, np.concatenate([train.y, own.y]), np.concatenate([train.ids, own.ids]), groups)
+    return replace(source, parts={**parts, "train": joined})
+
+
+def none_of(split: Split) -> Split:
+    """Return a split without samples, of the form of another one."""
+    nothing = np.empty(0, np.int64)
+    return Split(storage.select(split.x, nothing), split.y[nothing], split.ids[nothing])
 
 
 def _encode(source: Source, config: DataConfig) -> dict[str, Targets]:
@@ -95,7 +122,8 @@ def _places(source: Source, labels: Mapping[str, Targets], config: DataConfig) -
     wanted = {name: share for name, share in shares.items() if name not in labels}
     train = source.parts["train"]
     groups = None if train.groups is None else _numbered(train.groups)
-    taken = split(len(train), wanted, config.split_seed, labels["train"].strata(), groups)
+    fold = (config.fold, config.folds) if config.folds > 1 else None
+    taken = split(len(train), wanted, config.split_seed, labels["train"].strata(), groups, fold)
     given = {name: (name, np.arange(len(labels[name].values))) for name in SPLITS if name in labels}
     return given | {name: ("train", rows) for name, rows in taken.items()}
 
@@ -193,7 +221,7 @@ def _notes(task: Task, labels: Mapping[str, Targets], places: Places) -> tuple[s
     if task.kind not in (Kind.BINARY, Kind.MULTICLASS, Kind.MULTILABEL):
         return ()
     notes = []
-    for name in ("validation", "test"):
+    for name in sorted({"validation", "test"} & places.keys(), reverse=True):
         part, rows = places[name]
         values = labels[part].values[rows]
         if task.kind is Kind.MULTILABEL:

@@ -16,7 +16,9 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from recipes.config import Config
+from recipes.data.assembling import none_of
 from recipes.data.base import Data, Split
+from recipes.data.source import SPLITS
 from recipes.data.splitting import split
 from recipes.detection.boxes import typical_sizes
 from recipes.errors import ConfigError
@@ -56,11 +58,18 @@ def load(config: Config) -> Data:
         raise ConfigError(f"data.image_size: {side} is too small for several digits; take {_LEAST_SIDE} or more")
     digits = _digits()
     shares = {"validation": config.data.validation, "test": config.data.test}
-    pools = split(len(digits.target), shares, config.data.split_seed, strata=digits.target)
+    fold = (config.data.fold, config.data.folds) if config.data.folds > 1 else None
+    pools = split(len(digits.target), shares, config.data.split_seed, strata=digits.target, fold=fold)
     splits = {
-        name: _canvases(pool, round(CANVASES * len(pool) / len(digits.target)), side, (config.data.split_seed, number))
-        for number, (name, pool) in enumerate(pools.items())
+        name: _canvases(
+            pool,
+            round(CANVASES * len(pool) / len(digits.target)),
+            side,
+            (config.data.split_seed, SPLITS.index(name)),  # the test is the same whatever the others are
+        )
+        for name, pool in pools.items()
     }
+    splits.setdefault("validation", none_of(splits["train"]))
     return Data(_facts(splits), splits["train"], splits["validation"], splits["test"])
 
 

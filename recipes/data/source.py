@@ -39,6 +39,12 @@ class Columns:
     def __len__(self) -> int:
         return len(self.numeric)
 
+    def joined(self, other: Columns) -> Columns:
+        """Return the rows of both, which have the same columns and words."""
+        assert self.columns == other.columns
+        numeric = np.concatenate([self.numeric, other.numeric])
+        return Columns(numeric, np.concatenate([self.codes, other.codes]), self.words, self.columns)
+
     @classmethod
     def of_vectors(cls, numeric: NDArray[np.float32], names: tuple[str, ...] = ()) -> Columns:
         """Return vectors (n, features) as a table of numbers."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ def split(
     seed: int,
     strata: NDArray[np.int64] | None = None,
     groups: NDArray[np.int64] | None = None,
+    fold: tuple[int, int] | None = None,
 ) -> dict[str, Rows]:
     """Deal samples out to the splits.
 
@@ -39,6 +41,9 @@ def split(
         samples are left for training, the draw heeds them only in that one sample of each stays for training.
     groups
         (n,) number of the group of each sample, from 0; a group is in one split only.
+    fold
+        (number, count): validation is this one of so many folds of a cross-validation, whatever its share; what the
+        test gets does not depend on it.
 
     Returns
     -------
@@ -50,23 +55,48 @@ def split(
     DataError
         There are too few samples, or groups.
     """
-    sizes = _sizes(samples, shares)
+    sizes = _sizes(samples, {name: share for name, share in shares.items() if name != "validation" or fold is None})
     strata = np.zeros(samples, np.int64) if strata is None else np.unique(strata, return_inverse=True)[1]
     rest: Rows = np.arange(samples)
     taken: dict[str, Rows] = {}
     for name in sorted(sizes):  # the test first
-        left = len(sizes) - len(taken) + 1
+        left = len(sizes) - len(taken) + (1 if fold is None else fold[1])
         if groups is None:
             chosen = _draw(strata[rest], sizes[name], seed, left)
         else:
             chosen = _draw_groups(groups[rest], strata[rest], sizes[name], seed, left)
         taken[name] = rest[chosen]
         rest = np.setdiff1d(rest, taken[name], assume_unique=True)
+    if fold is not None:
+        chosen = _fold(strata[rest], None if groups is None else groups[rest], fold, seed)
+        taken["validation"] = rest[chosen]
+        rest = np.setdiff1d(rest, taken["validation"], assume_unique=True)
     taken["train"] = rest
     return {name: np.sort(taken[name]) for name in SPLITS if name in taken}
 
 
+def _fold(strata: NDArray[np.int64], groups: NDArray[np.int64] | None, fold: tuple[int, int], seed: int) -> Rows:
+    """Return the numbers of the samples of one fold."""
+    from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
+
+    number, count = fold
+    units = len(strata) if groups is None else len(np.unique(groups))
+    if units < count:
+        what = "samples" if groups is None else "groups"
+        raise DataError(f"{units} {what} are too few for {count} folds; lower data.folds")
+    is_stratified = np.unique(strata).size > 1 and np.bincount(strata)[strata].min() >= count
+    if groups is None:
+        kind = StratifiedKFold if is_stratified else KFold
+        dealt = kind(count, shuffle=True, random_state=seed).split(strata, strata)
+    elif is_stratified:
+        dealt = StratifiedGroupKFold(count, shuffle=True, random_state=seed).split(strata, strata, groups)
+    else:
+        dealt = GroupKFold(count).split(strata, groups=groups)
+    return np.asarray(next(islice(dealt, number, None))[1], np.int64)
+
+
 def _sizes(samples: int, shares: Mapping[str, float]) -> dict[str, int]:
+    shares = {name: share for name, share in shares.items() if share}
     if sum(shares.values()) >= 1:
         total = " + ".join(f"{share:g}" for share in shares.values())
         raise DataError(f"data.validation + data.test = {total} leaves nothing to train on; make them smaller")

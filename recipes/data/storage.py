@@ -135,6 +135,50 @@ def select(samples: NDArray[Any] | Samples, rows: NDArray[np.int64]) -> NDArray[
     return samples[rows] if in_memory else Selection(samples, rows)  # type: ignore[index]
 
 
+class Joined:
+    """Samples of two kinds of store, one after the other.
+
+    Parameters
+    ----------
+    first, second
+        Of the same shape and type.
+    """
+
+    def __init__(self, first: NDArray[Any] | Samples, second: NDArray[Any] | Samples) -> None:
+        self._first, self._second = (
+            Selection(samples, np.arange(len(samples), dtype=np.int64)) for samples in (first, second)
+        )
+        self.shape, self.dtype = self._first.shape, self._first.dtype
+
+    def __len__(self) -> int:
+        return len(self._first) + len(self._second)
+
+    def take(self, indices: NDArray[np.int64]) -> NDArray[Any]:
+        """Return the samples of these numbers."""
+        is_first = indices < len(self._first)
+        found = np.empty((len(indices), *self.shape), self.dtype)
+        found[is_first] = self._first.take(indices[is_first])
+        found[~is_first] = self._second.take(indices[~is_first] - len(self._first))
+        return found
+
+
+def joined(first: NDArray[Any] | Samples, second: NDArray[Any] | Samples) -> NDArray[Any] | Samples:
+    """Return samples and after them others of the same form; a copy where both are in memory.
+
+    Raises
+    ------
+    DataError
+        They differ in shape.
+    """
+    shapes = [samples.shape[1:] if isinstance(samples, np.ndarray) else samples.shape for samples in (first, second)]
+    if shapes[0] != shapes[1]:
+        raise DataError(f"training samples are of shape {shapes[0]}, those for validation of {shapes[1]}")
+    are_arrays = isinstance(first, np.ndarray) and isinstance(second, np.ndarray)
+    if are_arrays and not isinstance(first, np.memmap) and not isinstance(second, np.memmap):
+        return np.concatenate([first, second])
+    return Joined(first, second)
+
+
 def _container_memory() -> int | None:
     """Return what is left to a control group (version 2); None where there is no limit."""
     try:

@@ -110,7 +110,7 @@ def schedule_callbacks(config: Config) -> list[keras.callbacks.Callback]:
     patience = config.training.early_stopping
     return [
         keras.callbacks.ReduceLROnPlateau(
-            monitor="val_loss",
+            monitor="val_loss" if config.data.validation or config.data.folds > 1 else "loss",
             factor=_PLATEAU_FACTOR,
             patience=max(1, patience // 3) if patience else _PLATEAU_PATIENCE,
             min_delta=0.0,  # Keras' 1e-4 is a scale that not every loss has

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from diagnose import Monitor
 from diagnose.readers import read
 from recipes.config import Config
 from recipes.data import load_data
@@ -155,7 +156,7 @@ def test_the_best_epoch_is_kept_and_patience_ends_the_training(iris: Data, tmp_p
         optimizer__learning_rate=1.0, optimizer__name="sgd", training__early_stopping=2, training__epochs=50,
         optimizer__schedule="constant",
     )  # fmt: skip
-    done = trial.run(hasty, iris, log=tmp_path / "run.csv", on_finding="warn")
+    done = trial.run(hasty, iris, log=tmp_path / "run.csv", monitor=Monitor(tmp_path / "run.csv", on_finding="warn"))
     (run,) = read(str(tmp_path / "run.csv"))
     losses = run.get("val_loss").values
     assert done.counters.best_epoch == int(np.argmin(losses))

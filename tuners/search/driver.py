@@ -1,0 +1,530 @@
+"""`search`: from a configuration and a space to a leaderboard and a winner.
+
+The driver is the one process that decides: it asks the oracle, hands trials to an executor, answers their reports,
+writes the journal. Whatever it does is in the journal first, so it can be killed at any moment and go on.
+"""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from diagnose import ReadError
+from diagnose import console as texts
+from diagnose.readers import read as read_log
+from recipes import building
+from recipes.catalog import find
+from recipes.config import Config
+from recipes.data import Data
+from recipes.errors import ConfigError, RecipeError
+from recipes.task import Facts, Kind
+from tuners import outcome as outcomes
+from tuners import trial
+from tuners.folder import folder_names, next_free
+from tuners.objective import Objective
+from tuners.search import winner
+from tuners.search.executor import Executor
+from tuners.search.inline import InlineExecutor
+from tuners.search.journal import Event, Journal, SearchFolder, Story, outcome_event, read
+from tuners.search.oracle import Asked, Oracle, Proposal, Rest, Told
+from tuners.search.pruning import Pruning
+from tuners.search.records import Candidate, EpochReport, Outcome, SearchRecord, State, Stop, TrialRecord, logs, ranked
+from tuners.search.settings import SearchSettings
+from tuners.search.space import Space
+from tuners.search.table import LiveTable
+from tuners.search.task import Datasets, fold_of
+from tuners.search.tracking import Courier
+from tuners.tracking import shown_uri
+from tuners.training import Training
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Of folders of searches.
+PREFIX = "search-"
+#: A trial in which the process of the search has died so often is not begun again.
+ATTEMPTS = 3
+#: Where so many trials fail before any has succeeded, and all for the same reason, no other one would succeed.
+_ALL_ALIKE = 5
+
+Given = Space | Mapping[str, Any] | str | Path | Sequence[Space | Mapping[str, Any] | str | Path] | None
+
+_OBJECTIVES = {
+    Kind.BINARY: "max:val_accuracy",
+    Kind.MULTICLASS: "max:val_accuracy",
+    Kind.MULTILABEL: "max:val_f1",
+    Kind.REGRESSION: "max:val_r2",
+}
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a search has come to.
+
+    Parameters
+    ----------
+    folder
+        Where everything about it is.
+    record
+        All trials.
+    winner
+        The best one as a model, scored on the test samples; None where no trial has a score.
+    """
+
+    folder: Path
+    record: SearchRecord
+    winner: Training | None
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """The trial with the best score."""
+        return next(iter(self.record.ranked()), None)
+
+    def frame(self) -> pd.DataFrame:
+        """Return a row for each trial."""
+        from tuners.search.frame import frame
+
+        return frame(self.record)
+
+
+def search(
+    config: Config,
+    space: Given = None,
+    settings: SearchSettings | None = None,
+    *,
+    folder: Path | str | None = None,
+    data: Data | None = None,
+    workers: int = 0,
+    cluster: str | None = None,
+    warm_start: Sequence[Path | str] = (),
+    track: bool | str = True,
+    console: Console | None = None,
+) -> Search:
+    """Search for the settings of a recipe that do best on data.
+
+    Parameters
+    ----------
+    config
+        What all trials have in common: recipe, data, epochs, and what is not searched.
+    space
+        What is searched: a `Space`, a mapping, a file, ``PATH=SPEC``, or several of these, see `Space.asked`; None: the
+        recipe's default, or what the user's own function asks for.
+    settings
+        How, and for how long.
+    folder
+        Where to put what comes of it; None: below ``runs``. A search that was interrupted there goes on, if its
+        settings are the same; one that is over is told of again, and goes on where its budget was raised.
+    data
+        Loaded already; None: what ``config.data`` names is loaded.
+    workers
+        So many trials at a time on this machine, on Ray; 0: one, in this process.
+    cluster
+        Address of a Ray cluster to run on.
+    warm_start
+        Folders of earlier searches whose trials are told to the oracle before the first one.
+    track
+        Whether to log the trials to MLflow, as for `tuners.train`.
+    console
+        Where to tell how it goes; None: nowhere.
+
+    Returns
+    -------
+    Search
+        With all trials and the winner.
+
+    Raises
+    ------
+    RecipeError
+        Configuration, space, data, folder or devices do not allow it, it was begun with other settings, or all trials
+        fail for the same reason; the message is one line.
+    OSError
+        There is no room to keep what it comes to.
+
+    Notes
+    -----
+    On CPUs and with one trial at a time the same call makes the same trials, to the last bit, also when it was
+    interrupted in between; unless its budget is one of time. With several at a time the oracle sees results in the
+    order in which they come.
+
+    Examples
+    --------
+    >>> from recipes import Config
+    >>> from tuners.search import search
+    >>> found = search(Config.of("mlp", {"data.source": "iris"}), folder="runs/search-iris")  # doctest: +SKIP
+    >>> found.frame().sort_values("score")  # doctest: +SKIP
+    """
+    settings, console = settings or SearchSettings(), console or Console(quiet=True)
+    console.file = console.file  # what trials print goes elsewhere, what is told of them stays here
+    plan = _Plan.of(config.anchored(), space, settings, data)
+    content = plan.content(track)
+    place = SearchFolder(Path(folder)) if folder is not None else _place(plan.config, content)
+    with place.held():
+        goes_on = place.begin(content)
+        console.print(_opening(plan, place, goes_on=goes_on), markup=False, highlight=False)
+        journal = Journal(place.journal)
+        journal.open()
+        if not journal.events:
+            _warm(journal, plan, warm_start, console)
+        executor = _executor(plan, workers, cluster)
+        try:
+            return _Driver(plan, place, journal, executor, console, track).run()
+        finally:
+            executor.close()
+
+
+def _place(config: Config, content: Mapping[str, Any]) -> SearchFolder:
+    """Return the folder of the last search that is the same and not over; else the next free one."""
+    found = [SearchFolder(path) for path in folder_names(config, PREFIX) if SearchFolder(path).is_unfinished(content)]
+    return found[-1] if found else SearchFolder(next_free(config, prefix=PREFIX).path)
+
+
+def _opening(plan: _Plan, place: SearchFolder, *, goes_on: bool) -> str:
+    """Return what is about to happen."""
+    facts = plan.datasets.first.facts
+    counts = ", ".join(f"{count:,} {name}" for name, count in facts.samples.items())
+    settings = plan.settings
+    many = [f"{settings.executions} executions"] if settings.executions > 1 else []
+    many += [f"{settings.folds} folds"] if settings.folds > 1 else []
+    lines = [
+        f"{plan.config.recipe_name} on {facts.name}: {facts.task.kind}, {counts} samples",
+        *(f"  note: {text}" for text in facts.notes),
+        f"  {settings.strategy} search for {plan.objective}{f' ({chr(44).join(many)})' if many else ''}, "
+        f"up to {plan.config.training.epochs} epochs a trial:",
+        *(f"    {parameter.path}: {parameter.describe()}" for parameter in plan.space),
+        f"  {'going on in' if goes_on else 'into'} {place.path} (Ctrl-C, or worse: the same command goes on)",
+    ]
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A search before its first trial: everything that follows from what was asked for."""
+
+    config: Config
+    space: Space
+    settings: SearchSettings
+    objective: Objective
+    datasets: Datasets
+
+    @classmethod
+    def of(cls, config: Config, given: Given, settings: SearchSettings, data: Data | None) -> _Plan:
+        if data is not None and (settings.folds > 1 or settings.final == "retrain"):
+            raise RecipeError("folds, retrain: data that is loaded already cannot be split anew; name its source")
+        datasets = Datasets.load(config) if data is None else Datasets.of(config, data)
+        facts = datasets.first.facts
+        find(config.recipe).check_data(facts)
+        space = Space.asked(config, facts, [given] if isinstance(given, Space | Mapping | str | Path) else given or ())
+        config = config.replace(space.fixed)
+        objective = Objective.of(_objective(config, facts) if settings.objective == "auto" else settings.objective)
+        config = config.replace({"training.monitor": str(objective)})
+        if data is not None and space.data_paths():
+            raise RecipeError(f"{space.data_paths()[0]}: data that is loaded already has one; name its source")
+        variants = _variants(space)
+        if settings.folds > 1 or space.fixed or len(variants) > 1:  # other data than was loaded for a first look
+            datasets = Datasets.load(config, settings.folds, variants) if data is None else Datasets.of(config, data)
+        return cls(config, space, settings, objective, datasets)
+
+    def config_of(self, values: Mapping[str, Any]) -> Config:
+        """Return the configuration of a trial."""
+        return self.space.apply(self.config, values)
+
+    def data_of(self, values: Mapping[str, Any]) -> Data:
+        """Return what the first training of a trial is trained on."""
+        return self.datasets.get(fold_of(self.config_of(values), self.settings.folds, 0))
+
+    def content(self, track: bool | str) -> dict[str, Any]:
+        """Return what the folder notes: what must stay the same, what may change, and what is good to know."""
+        given = self.settings.model_dump()
+        budget = {name: given.pop(name) for name in ("trials", "time", "final")}
+        facts = self.datasets.first.facts
+        return {
+            "config": self.config.to_dict(),
+            "space": self.space.to_dict(),
+            "settings": given,
+            "objective": str(self.objective),
+            "data": {"fingerprint": trial.fingerprint(self.datasets.first)},
+            "budget": budget,
+            "noted": {
+                "recipe": self.config.recipe_name,
+                "data": facts.name,
+                "started": round(time.time(), 3),
+                "versions": outcomes.versions(),
+                "mlflow": shown_uri(track),
+            },
+        }
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the winner has the weights of its trial."""
+        if self.settings.final == "auto":
+            return self.settings.executions * self.settings.folds == 1
+        return self.settings.final == "restore"
+
+
+class _Driver:
+    """The state of one call of `search`."""
+
+    def __init__(
+        self,
+        plan: _Plan,
+        place: SearchFolder,
+        journal: Journal,
+        executor: Executor,
+        console: Console,
+        track: bool | str,
+    ) -> None:
+        self._plan, self._place, self._journal, self._executor = plan, place, journal, executor
+        self._story = Story.of(journal.events)
+        self._oracle = _oracle(plan, journal.events)
+        self._pruning = Pruning(plan.objective, is_on=plan.settings.prune)
+        self._console = console
+        self._courier = Courier(plan.config, place, self._story.logged, self._take, track, plan.config_of)
+        self._running: set[int] = set()
+        self._is_over = False
+        self._begun = time.monotonic()
+        self._spent = self._story.seconds
+        self._table = LiveTable(
+            console,
+            plan.objective,
+            plan.space.to_dict(),
+            trials=plan.settings.most_trials,
+            seconds=plan.settings.time or None,
+        )
+
+    def run(self) -> Search:
+        """Go through the trials, and make a model of the best one."""
+        self._take("opened")
+        self._learn_from_logs()
+        with self._courier, self._table:
+            self._table.resumed([each for each in self._story.trials.values() if each.outcome is not None])
+            self._courier.catch_up(self._story.trials.values())
+            for interrupted in self._story.open_trials():
+                self._submit(interrupted)
+            self._fill()
+            while self._running:
+                self._ended(*self._executor.next(self._on_report))
+                self._fill()
+            self._executor.close()
+            if not self._story.is_finished:
+                self._take("finished")
+            self._tidy()
+        with self._courier:
+            training = self._crown()
+            record = read(self._place.path)
+            self._courier.conclude(record, training)
+        return Search(self._place.path, record, training)
+
+    def _take(self, event: str, **content: Any) -> None:
+        """Note an event, and draw the conclusion."""
+        self._journal.append(event, **content)
+        self._story.take(self._journal.events[-1])
+
+    def _fill(self) -> None:
+        """Begin trials as long as there are free places, and the budget allows."""
+        while not self._is_over and len(self._running) < self._executor.slots:
+            if self._is_spent():
+                return
+            proposal = self._oracle.ask()
+            if isinstance(proposal, Rest):
+                self._is_over = proposal is Rest.OVER or not self._running
+                return
+            self._take(
+                "asked",
+                number=proposal.number,
+                values=proposal.values,
+                epochs=proposal.epochs,
+                parent=proposal.parent,
+            )
+            self._submit(self._story.trials[proposal.number])
+
+    def _is_spent(self) -> bool:
+        most = self._plan.settings.most_trials
+        return (most is not None and len(self._story.trials) >= most) or self._is_late()
+
+    def _is_late(self) -> bool:
+        limit = self._plan.settings.time
+        return bool(limit) and self._spent + time.monotonic() - self._begun >= limit
+
+    def _submit(self, asked: TrialRecord) -> None:
+        """Begin a trial, or end one that has killed its process again and again."""
+        number = asked.number
+        self._running.add(number)
+        if asked.attempts >= ATTEMPTS:
+            reason = f"the process of the search died in it {asked.attempts} times: out of memory?"
+            self._ended(number, Outcome(State.FAILED, reason))
+            return
+        self._take("begun", number=number)
+        self._pruning.forget(number)
+        self._table.started(number, asked.values, asked.attempts + 1)
+        self._executor.submit(self._candidate(asked))
+
+    def _candidate(self, asked: TrialRecord) -> Candidate:
+        plan, epochs = self._plan, self._story.epochs[asked.number]
+        config = plan.config_of(asked.values)
+        if epochs < plan.config.training.epochs:
+            config = config.replace({"training.stop_after": epochs})
+        return Candidate(
+            number=asked.number,
+            config=config,
+            values=asked.values,
+            folder=self._place.trial(asked.number),
+            objective=plan.objective,
+            executions=plan.settings.executions,
+            folds=plan.settings.folds,
+            prune=plan.settings.prune,
+            keep=self._keep(),
+            parent=None if asked.parent is None else self._place.trial(asked.parent),
+        )
+
+    def _keep(self) -> bool | float:
+        """Return which weights are worth a file: where others go on from them, and where they may be the winner's."""
+        if self._plan.settings.strategy == "hyperband":
+            return True
+        best = self._best()
+        return self._plan.is_kept and (True if best is None or best.score is None else best.score)
+
+    def _best(self) -> TrialRecord | None:
+        return next(iter(ranked(self._story.trials.values(), self._plan.objective)), None)
+
+    def _on_report(self, number: int, report: EpochReport) -> Stop | None:
+        """Answer the end of an epoch of a trial."""
+        if number not in self._running:
+            return None
+        self._table.epoch(number, report)
+        stop = self._pruning.report(number, report)
+        if stop is None and self._is_late():
+            stop = Stop(State.STOPPED, f"the time is up at epoch {report.epoch}")
+        return stop
+
+    def _ended(self, number: int, outcome: Outcome) -> None:
+        """Keep what has become of a trial, tell whoever wants to know."""
+        for name, content in outcome.files.items():
+            path = self._place.trial(number) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            texts.write_file(path, content)
+        self._take("ended", **outcome_event(number, outcome))
+        self._running.discard(number)
+        ended = self._story.trials[number]
+        self._oracle.tell(number, ended.score)
+        self._table.ended(ended)
+        self._courier.log(ended)
+        self._tidy()
+        self._check_hope()
+
+    def _check_hope(self) -> None:
+        """End a search in which every trial fails for the same reason."""
+        ended = [each for each in self._story.trials.values() if each.outcome is not None]
+        reasons = {each.outcome.reason for each in ended if each.outcome is not None}
+        if len(ended) >= _ALL_ALIKE and len(reasons) == 1 and all(each.state is State.FAILED for each in ended):
+            raise RecipeError(f"all {len(ended)} trials so far fail alike: {reasons.pop()}")
+
+    def _tidy(self) -> None:
+        """Remove the weights that nobody needs any more."""
+        best = self._best()
+        needed = {best.number} if best and self._plan.is_kept else set()
+        if self._plan.settings.strategy == "hyperband" and not self._story.is_finished:
+            return  # any of them may be promoted
+        for each in self._story.trials.values():
+            if each.outcome is not None and each.number not in needed:
+                for checkpoint in self._place.trial(each.number).glob("**/checkpoint"):
+                    shutil.rmtree(checkpoint, ignore_errors=True)
+
+    def _learn_from_logs(self) -> None:
+        """Tell the pruning of the trials that ended before this process began."""
+        for each in self._story.trials.values():
+            if each.outcome is not None:
+                for part, log in enumerate(logs(self._place.trial(each.number))):
+                    with suppress(ReadError):
+                        self._pruning.recall(each.number, part, read_log(log)[0].series)
+
+    def _crown(self) -> Training | None:
+        """Make a model of the best trial."""
+        best = self._best()
+        if best is None:
+            return None
+        return winner.crown(
+            best,
+            self._plan.config_of(best.values),
+            self._place,
+            self._plan.data_of(best.values),
+            is_restored=self._plan.is_kept,
+            track=self._courier.track,
+            parent=self._courier.parent,
+            console=self._console,
+        )
+
+
+def _objective(config: Config, facts: Facts) -> str:
+    """Return what trials are judged by, where nobody says: no loss, for penalties that are searched are part of it."""
+    if facts.task.kind not in _OBJECTIVES:
+        return "min:val_loss"
+    if ":" in config.recipe and building.network(find(config.recipe), config, facts).compiled:
+        return "min:val_loss"  # its metrics are its own
+    is_imbalanced = facts.task.kind in (Kind.BINARY, Kind.MULTICLASS) and facts.task.is_imbalanced
+    return "max:val_f1" if is_imbalanced else _OBJECTIVES[facts.task.kind]
+
+
+def _variants(space: Space) -> list[Mapping[str, Any]]:
+    """Return every combination of the searched settings that change what is loaded."""
+    searched = [space[path] for path in space.data_paths()]
+    for each in searched:
+        if each.is_range:
+            raise ConfigError(f"{each.path}: give a list, as {each.path}=32|48|64: the data is loaded for each value")
+    return [
+        dict(zip(space.data_paths(), values, strict=True))
+        for values in itertools.product(*(each.values for each in searched))
+    ]
+
+
+def _oracle(plan: _Plan, events: Sequence[Event]) -> Oracle:
+    """Return the oracle as it stands after what has happened so far."""
+    asked = sum(event["event"] == "asked" for event in events)
+    settings = plan.settings
+    if settings.trials:  # where there are to be fewer than there are already, these are still its trials
+        settings = settings.model_copy(update={"trials": max(settings.trials, asked)})
+    oracle = Oracle(plan.space, settings, plan.objective, plan.config.training.epochs)
+    if warm := [(event["values"], event["score"]) for event in events if event["event"] == "warm"]:
+        oracle.warm(warm)
+    oracle.replay(_retold(events))
+    return oracle
+
+
+def _retold(events: Sequence[Event]) -> Iterator[Asked | Told]:
+    """Yield the events of the journal that concern the oracle."""
+    for event in events:
+        if event["event"] == "asked":
+            yield Asked(Proposal(event["number"], event["values"], event["epochs"], event["parent"]))
+        elif event["event"] == "ended":
+            outcome = event["outcome"]
+            yield Told(event["number"], None if outcome["state"] == State.FAILED else outcome["score"])
+
+
+def _executor(plan: _Plan, workers: int, cluster: str | None) -> Executor:
+    if not workers and cluster is None:
+        return InlineExecutor(plan.datasets)
+    from tuners.search.cluster import RayExecutor
+
+    return RayExecutor(plan.datasets, workers=workers or None, address=cluster)
+
+
+def _warm(journal: Journal, plan: _Plan, folders: Sequence[Path | str], console: Console) -> None:
+    """Note the trials of earlier searches that the oracle is to know."""
+    oracle = Oracle(plan.space, plan.settings, plan.objective, plan.config.training.epochs)
+    for folder in folders:
+        record = read(Path(folder))
+        if record.objective != plan.objective:
+            raise RecipeError(f"{folder}: was judged by {record.objective}, and this search is by {plan.objective}")
+        known = [(dict(each.values), each.score) for each in record.trials if each.outcome is not None]
+        left_out = oracle.warm(known)
+        for values, score in known:
+            journal.append("warm", values=values, score=score)
+        told = f"told of {len(known) - left_out} trials of {folder}"
+        console.print(f"{told}; {left_out} are not of this space" if left_out else told, markup=False, highlight=False)

@@ -1,0 +1,39 @@
+"""Trials one after the other, in the process of the search."""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import partial
+
+from tuners.search.executor import OnReport
+from tuners.search.records import Candidate, Outcome
+from tuners.search.task import Datasets, run_candidate
+
+
+class InlineExecutor:
+    """Runs a trial when it is asked for the next one that is over.
+
+    Parameters
+    ----------
+    datasets
+        Of the search.
+    """
+
+    slots = 1
+
+    def __init__(self, datasets: Datasets) -> None:
+        self._datasets = datasets
+        self._waiting: deque[Candidate] = deque()
+
+    def submit(self, candidate: Candidate) -> None:
+        """Take a trial."""
+        self._waiting.append(candidate)
+
+    def next(self, on_report: OnReport) -> tuple[int, Outcome]:
+        """Run the trial that was taken first."""
+        candidate = self._waiting.popleft()
+        return candidate.number, run_candidate(candidate, self._datasets, partial(on_report, candidate.number))
+
+    def close(self) -> None:
+        """Forget what waits."""
+        self._waiting.clear()
