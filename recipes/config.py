@@ -148,9 +148,7 @@ class TrainingConfig(_Section):
 
     epochs: int = Field(50, ge=1, le=100_000)
     early_stopping: int = Field(10, ge=0, description="epochs without improvement before the end; 0: never")
-    monitor: str = Field(
-        "val_loss", description="what tells the best epoch: COLUMN, min:COLUMN or max:COLUMN"
-    )
+    monitor: str = Field("val_loss", description="what tells the best epoch: COLUMN, min:COLUMN or max:COLUMN")
     stop_after: int = Field(0, ge=0, description="ends after so many epochs, with schedules as for all; 0: does not")
     seed: int = Field(0, ge=0, lt=2**32)
     accelerator: Literal["auto", "cpu", "gpu", "tpu"] = "auto"

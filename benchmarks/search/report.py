@@ -69,7 +69,7 @@ class Run:
     def area(self, best: float) -> float:
         """Return the share of the area between chance and the best score that lies below the curve."""
         chance = self.content["chance"][0]
-        if best <= chance:
+        if best <= chance + _TOLERANCE:
             return 0.0
         points = [(0.0, chance), *((t, max(chance, value)) for t, value, _test in self.content["curve"])]
         ends = [*(t for t, _value in points[1:]), self.seconds]
@@ -209,6 +209,11 @@ def tables(runs: Runs) -> Iterator[str]:
         yield ""
         yield from problem_table(runs, problem)
         yield ""
+    loads = [run.content["load"] for run in runs.runs]
+    looked = max(run.content["looked"] for run in runs.runs)
+    yield f"Load of the machine as a search began: median {np.median(loads):.1f}, at most {max(loads):.1f}."
+    yield f"Scoring on the test samples took at most {looked:.1f} s of a search and is not in its time."
+    yield ""
     yield "### Seed by seed"
     yield ""
     yield "Mean difference over the data sets; 95 % interval by drawing the seeds anew within each data set."
@@ -227,9 +232,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{arguments.output}: no search in it; run python -m benchmarks.search first", file=sys.stderr)
         return 1
     print("\n".join(tables(runs)))
-    failed = sum("error" in record for record in records)
+    known = {(run.problem, run.arm, run.seed) for run in runs.runs}
+    failed = {(record["problem"], record["arm"], record["seed"]) for record in records if "error" in record} - known
     if failed:
-        print(f"\n{failed} searches failed and are not in the tables.")
+        print(f"\n{len(failed)} searches failed and are not in the tables.")
     return 0
 
 

@@ -15,7 +15,7 @@ from recipes.data.base import Column, Data, Samples, Split
 from recipes.data.images import resize_all
 from recipes.data.moments import Moments
 from recipes.data.source import SPLITS, Columns, Part, Source
-from recipes.data.splitting import split
+from recipes.data.splitting import fold, split
 from recipes.data.targets import Targets
 from recipes.errors import DataError
 from recipes.task import Facts, Inputs, Kind, Task
@@ -53,10 +53,11 @@ def assemble(source: Source, config: DataConfig) -> Data:
 
 
 def _assemble(source: Source, config: DataConfig) -> Data:
+    drawn = len(source.parts["train"]) if "train" in source.parts else 0  # the test is drawn of these alone
     if not config.validation or config.folds > 1:
         source = _with_validation_in_training(source)
     labels = _encode(source, config)
-    places = _places(source, labels, config)
+    places = _places(source, labels, config, drawn)
     task = labels["train"].task(places["train"][1])
     prepared = (_images if source.kind == "image" else _vectors)(source, places, config)
     splits = {
@@ -116,14 +117,25 @@ def _encode(source: Source, config: DataConfig) -> dict[str, Targets]:
     }
 
 
-def _places(source: Source, labels: Mapping[str, Targets], config: DataConfig) -> Places:
-    """Return where the samples of each split are: those that are given stay, the others are taken from training."""
-    shares = {"validation": config.validation, "test": config.test}
+def _places(source: Source, labels: Mapping[str, Targets], config: DataConfig, drawn: int) -> Places:
+    """Return where the samples of each split are: those that are given stay, the others are taken from training.
+
+    Of the training samples only the first `drawn` may become others; what follows them was given for the validation.
+    """
+    is_folded = config.folds > 1
+    shares = {"validation": 0.0 if is_folded else config.validation, "test": config.test}
     wanted = {name: share for name, share in shares.items() if name not in labels}
-    train = source.parts["train"]
+    train, found = source.parts["train"], labels["train"]
     groups = None if train.groups is None else _numbered(train.groups)
-    fold = (config.fold, config.folds) if config.folds > 1 else None
-    taken = split(len(train), wanted, config.split_seed, labels["train"].strata(), groups, fold)
+    strata = replace(found, values=found.values[:drawn]).strata()
+    taken = split(drawn, wanted, config.split_seed, strata, None if groups is None else groups[:drawn])
+    taken["train"] = np.concatenate([taken["train"], np.arange(drawn, len(train))])
+    if is_folded:
+        rest = taken["train"]
+        strata = replace(found, values=found.values[rest]).strata()
+        of_rest = None if groups is None else groups[rest]
+        chosen = fold((config.fold, config.folds), len(rest), config.split_seed, strata, of_rest)
+        taken |= {"validation": rest[chosen], "train": np.delete(rest, chosen)}
     given = {name: (name, np.arange(len(labels[name].values))) for name in SPLITS if name in labels}
     return given | {name: ("train", rows) for name, rows in taken.items()}
 

@@ -19,7 +19,7 @@ from recipes.config import Config
 from recipes.data.assembling import none_of
 from recipes.data.base import Data, Split
 from recipes.data.source import SPLITS
-from recipes.data.splitting import split
+from recipes.data.splitting import fold, split
 from recipes.detection.boxes import typical_sizes
 from recipes.errors import ConfigError
 from recipes.task import Facts, Inputs, Kind, Task
@@ -58,8 +58,11 @@ def load(config: Config) -> Data:
         raise ConfigError(f"data.image_size: {side} is too small for several digits; take {_LEAST_SIDE} or more")
     digits = _digits()
     shares = {"validation": config.data.validation, "test": config.data.test}
-    fold = (config.data.fold, config.data.folds) if config.data.folds > 1 else None
-    pools = split(len(digits.target), shares, config.data.split_seed, strata=digits.target, fold=fold)
+    pools = split(len(digits.target), shares, config.data.split_seed, strata=digits.target)
+    if config.data.folds > 1:
+        rest = np.sort(np.concatenate([pools["train"], pools.pop("validation", pools["train"][:0])]))
+        chosen = fold((config.data.fold, config.data.folds), len(rest), config.data.split_seed, digits.target[rest])
+        pools |= {"validation": rest[chosen], "train": np.delete(rest, chosen)}
     splits = {
         name: _canvases(
             pool,

@@ -23,7 +23,6 @@ def split(
     seed: int,
     strata: NDArray[np.int64] | None = None,
     groups: NDArray[np.int64] | None = None,
-    fold: tuple[int, int] | None = None,
 ) -> dict[str, Rows]:
     """Deal samples out to the splits.
 
@@ -32,7 +31,8 @@ def split(
     samples
         How many there are.
     shares
-        ``validation`` and ``test`` -> share of the samples; a split that is not named gets none.
+        ``validation`` and ``test`` -> share of the samples; a split that is not named, or whose share is 0, gets none.
+        What the test gets does not depend on the validation.
     seed
         Of the draw.
     strata
@@ -41,9 +41,6 @@ def split(
         samples are left for training, the draw heeds them only in that one sample of each stays for training.
     groups
         (n,) number of the group of each sample, from 0; a group is in one split only.
-    fold
-        (number, count): validation is this one of so many folds of a cross-validation, whatever its share; what the
-        test gets does not depend on it.
 
     Returns
     -------
@@ -55,36 +52,52 @@ def split(
     DataError
         There are too few samples, or groups.
     """
-    sizes = _sizes(samples, {name: share for name, share in shares.items() if name != "validation" or fold is None})
+    sizes = _sizes(samples, {name: share for name, share in shares.items() if share})
     strata = np.zeros(samples, np.int64) if strata is None else np.unique(strata, return_inverse=True)[1]
     rest: Rows = np.arange(samples)
     taken: dict[str, Rows] = {}
     for name in sorted(sizes):  # the test first
-        left = len(sizes) - len(taken) + (1 if fold is None else fold[1])
+        left = len(SPLITS) if name == "test" else 2
         if groups is None:
             chosen = _draw(strata[rest], sizes[name], seed, left)
         else:
             chosen = _draw_groups(groups[rest], strata[rest], sizes[name], seed, left)
         taken[name] = rest[chosen]
         rest = np.setdiff1d(rest, taken[name], assume_unique=True)
-    if fold is not None:
-        chosen = _fold(strata[rest], None if groups is None else groups[rest], fold, seed)
-        taken["validation"] = rest[chosen]
-        rest = np.setdiff1d(rest, taken["validation"], assume_unique=True)
     taken["train"] = rest
     return {name: np.sort(taken[name]) for name in SPLITS if name in taken}
 
 
-def _fold(strata: NDArray[np.int64], groups: NDArray[np.int64] | None, fold: tuple[int, int], seed: int) -> Rows:
-    """Return the numbers of the samples of one fold."""
+def fold(
+    which: tuple[int, int],
+    samples: int,
+    seed: int,
+    strata: NDArray[np.int64] | None = None,
+    groups: NDArray[np.int64] | None = None,
+) -> Rows:
+    """Return the numbers of the samples of one fold of a cross-validation.
+
+    Parameters
+    ----------
+    which
+        Its number, from 0, and how many folds there are.
+    samples, seed, strata, groups
+        As of `split`; strata are kept in proportion where each has a sample for every fold.
+
+    Raises
+    ------
+    DataError
+        There are more folds than samples, or groups.
+    """
     from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
-    number, count = fold
-    units = len(strata) if groups is None else len(np.unique(groups))
+    number, count = which
+    strata = np.zeros(samples, np.int64) if strata is None else strata
+    units = samples if groups is None else len(np.unique(groups))
     if units < count:
-        what = "samples" if groups is None else "groups"
-        raise DataError(f"{units} {what} are too few for {count} folds; lower data.folds")
-    is_stratified = np.unique(strata).size > 1 and np.bincount(strata)[strata].min() >= count
+        raise DataError(f"{units} {'samples' if groups is None else 'groups'} are too few for {count} folds")
+    sizes = np.unique(strata, return_counts=True)[1]
+    is_stratified = len(sizes) > 1 and sizes.min() >= count
     if groups is None:
         kind = StratifiedKFold if is_stratified else KFold
         dealt = kind(count, shuffle=True, random_state=seed).split(strata, strata)
@@ -96,7 +109,6 @@ def _fold(strata: NDArray[np.int64], groups: NDArray[np.int64] | None, fold: tup
 
 
 def _sizes(samples: int, shares: Mapping[str, float]) -> dict[str, int]:
-    shares = {name: share for name, share in shares.items() if share}
     if sum(shares.values()) >= 1:
         total = " + ".join(f"{share:g}" for share in shares.values())
         raise DataError(f"data.validation + data.test = {total} leaves nothing to train on; make them smaller")

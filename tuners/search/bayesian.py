@@ -13,6 +13,7 @@ once. Beside that:
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -20,7 +21,8 @@ import keras_tuner
 import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
-from threadpoolctl import threadpool_limits
+from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from tuners.search.strategies import Replayable, drawn_seed
 
@@ -55,13 +57,15 @@ class Bayesian(Replayable, keras_tuner.oracles.BayesianOptimizationOracle):
         """Return KerasTuner's process; its one length scale is found from fewer starts than KerasTuner's 20."""
         return super()._make_gpr().set_params(n_restarts_optimizer=_FITS)
 
-    def populate_space(self, trial_id: str) -> dict[str, Any]:
+    def populate_space(self, trial_id: str) -> dict[str, Any]:  # noqa: ARG002 - KerasTuner's signature
         """Return values, at random until enough is known."""
         if self.recorded is not None:
             return {"status": "RUNNING", "values": dict(self.recorded)}
         x, y = self._observations()
         if len(y) >= self.num_initial_points:
-            with threadpool_limits(1):  # matrices are small, and the cores are those of the trials
+            # Matrices are small, and the cores are those of the trials. A length scale at its bound is no news.
+            with threadpool_limits(1), warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
                 values = self._proposed(x, y)
             if values is not None:
                 return {"status": "RUNNING", "values": values}

@@ -82,7 +82,9 @@ def _column(path: str, name: str, described: Mapping[str, Any], trials: Sequence
     values = tuple(_plain(trial.values.get(path)) for trial in trials)
     known = [value for value in values if value is not None]
     if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in known):
-        return Column(path, name, Kind.CATEGORY, tuple(v if v is None or isinstance(v, bool) else str(v) for v in values))
+        return Column(
+            path, name, Kind.CATEGORY, tuple(v if v is None or isinstance(v, bool) else str(v) for v in values)
+        )
     return Column(path, name, Kind.LOG if _is_logarithmic(described, known) else Kind.NUMBER, values)
 
 

@@ -164,6 +164,7 @@ def search(
     settings, console = settings or SearchSettings(), console or Console(quiet=True)
     console.file = console.file  # what trials print goes elsewhere, what is told of them stays here
     plan = _Plan.of(config.anchored(), space, settings, data)
+    known = _observations(plan, warm_start, console)
     content = plan.content(track)
     place = SearchFolder(Path(folder)) if folder is not None else _place(plan.config, content)
     with place.held():
@@ -172,7 +173,8 @@ def search(
         journal = Journal(place.journal)
         journal.open()
         if not journal.events:
-            _warm(journal, plan, warm_start, console)
+            for values, score in known:
+                journal.append("warm", values=values, score=score)
         executor = _executor(plan, workers, cluster)
         try:
             return _Driver(plan, place, journal, executor, console, track).run()
@@ -196,12 +198,20 @@ def _opening(plan: _Plan, place: SearchFolder, *, goes_on: bool) -> str:
     lines = [
         f"{plan.config.recipe_name} on {facts.name}: {facts.task.kind}, {counts} samples",
         *(f"  note: {text}" for text in facts.notes),
+        *(f"  note: {text}" for text in _cautions(plan)),
         f"  {settings.strategy} search for {plan.objective}{f' ({chr(44).join(many)})' if many else ''}, "
         f"up to {plan.config.training.epochs} epochs a trial:",
         *(f"    {parameter.path}: {parameter.describe()}" for parameter in plan.space),
         f"  {'going on in' if goes_on else 'into'} {place.path} (Ctrl-C, or worse: the same command goes on)",
     ]
     return "\n".join(lines)
+
+
+def _cautions(plan: _Plan) -> Iterator[str]:
+    """Yield what makes the scores of trials hard to compare."""
+    paths = plan.space.loss_paths()
+    if plan.objective.name.endswith("loss") and paths:
+        yield f"{', '.join(paths)} change what {plan.objective.name} means; better judge by a metric (--objective)"
 
 
 @dataclass(frozen=True)
@@ -296,7 +306,7 @@ class _Driver:
             plan.objective,
             plan.space.to_dict(),
             trials=plan.settings.most_trials,
-            seconds=plan.settings.time or None,
+            seconds=max(0.0, plan.settings.time - self._spent) if plan.settings.time else None,
         )
 
     def run(self) -> Search:
@@ -507,6 +517,12 @@ def _retold(events: Sequence[Event]) -> Iterator[Asked | Told]:
             yield Told(event["number"], None if outcome["state"] == State.FAILED else outcome["score"])
 
 
+def _fixed_then(config: Config, space: Space, record: SearchRecord) -> dict[str, Any]:
+    """Return what an earlier search had set of that which is searched now."""
+    paths = [path for path in space.paths if path not in record.space]
+    return {path: config.get(path) for path in paths if not path.startswith("hyperparameters.")}
+
+
 def _executor(plan: _Plan, workers: int, cluster: str | None) -> Executor:
     if not workers and cluster is None:
         return InlineExecutor(plan.datasets)
@@ -515,16 +531,20 @@ def _executor(plan: _Plan, workers: int, cluster: str | None) -> Executor:
     return RayExecutor(plan.datasets, workers=workers or None, address=cluster)
 
 
-def _warm(journal: Journal, plan: _Plan, folders: Sequence[Path | str], console: Console) -> None:
-    """Note the trials of earlier searches that the oracle is to know."""
+def _observations(
+    plan: _Plan, folders: Sequence[Path | str], console: Console
+) -> list[tuple[Mapping[str, Any], float | None]]:
+    """Return values and scores of the trials of earlier searches, for the oracle to know."""
     oracle = Oracle(plan.space, plan.settings, plan.objective, plan.config.training.epochs)
+    found: list[tuple[Mapping[str, Any], float | None]] = []
     for folder in folders:
         record = read(Path(folder))
         if record.objective != plan.objective:
             raise RecipeError(f"{folder}: was judged by {record.objective}, and this search is by {plan.objective}")
-        known = [(dict(each.values), each.score) for each in record.trials if each.outcome is not None]
+        fixed = _fixed_then(SearchFolder(Path(folder)).config(), plan.space, record)
+        known = [({**fixed, **each.values}, each.score) for each in record.trials if each.outcome is not None]
         left_out = oracle.warm(known)
-        for values, score in known:
-            journal.append("warm", values=values, score=score)
         told = f"told of {len(known) - left_out} trials of {folder}"
         console.print(f"{told}; {left_out} are not of this space" if left_out else told, markup=False, highlight=False)
+        found += known
+    return found

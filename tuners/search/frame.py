@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 #: Columns before those of the hyperparameters.
 COLUMNS = (
-    "number", "state", "score", "epochs", "best_epoch", "seconds", "verdict", "findings", "reason", "parent", "attempts",
-    "memory", "device",
+    "number", "state", "score", "epochs", "best_epoch", "seconds", "verdict", "findings", "reason", "parent",
+    "attempts", "memory", "device",
 )  # fmt: skip
 _WHOLE = ("number", "epochs", "best_epoch", "parent", "attempts")
 
@@ -24,16 +24,16 @@ def frame(record: SearchRecord) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        The columns `COLUMNS`, then one for each hyperparameter under its path. ``findings`` are checks, joined by commas;
-        ``memory`` is in MB, ``seconds`` in seconds. What a trial does not have is missing (NA, NaN); whole numbers have
-        pandas' ``Int64``, which knows missing ones.
+        The columns `COLUMNS`, then one for each hyperparameter under its path. ``findings`` are checks, joined by
+        commas; ``memory`` is in MB. What a trial does not have is missing (NA, NaN); whole numbers are of pandas'
+        ``Int64``, which knows missing ones.
     """
     import pandas as pd
 
     paths = list(dict.fromkeys([*record.space, *(path for trial in record.trials for path in trial.values)]))
     rows = [_row(trial, paths) for trial in record.trials]
     table = pd.DataFrame(rows, columns=[*COLUMNS, *(path for path in paths if path not in COLUMNS)])
-    numbers = {name: "float64" for name in ("score", "seconds", "memory")}
+    numbers = dict.fromkeys(("score", "seconds", "memory"), "float64")
     return table.astype({**dict.fromkeys(_WHOLE, "Int64"), **numbers})
 
 

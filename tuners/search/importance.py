@@ -15,14 +15,15 @@ from tuners.search.records import SearchRecord, TrialRecord
 
 #: Fewest trials that are looked at. With fewer, a setting that decides nearly everything among four is told from noise
 #: in less than half of the searches (simulated, see docs/search-results.md): silence would be taken for "none matters".
-LEAST_TRIALS = 16
+LEAST_TRIALS = 20
 
-_SPLITS, _HELD_OUT = 20, 0.3
-_TREES, _SHUFFLES = 25, 4
+_SPLITS, _HELD_OUT = 15, 0.3
+_TREES, _SHUFFLES = 20, 4
 #: Share of the trials that counts as the best, and the fewest of them.
 _BEST, _LEAST_BEST = 0.2, 3
 #: Share of the best that a category needs to be named.
 _NAMED = 0.25
+_FEW_BEST = 10
 _BAR = 20
 
 Matrix = NDArray[np.float64]
@@ -67,10 +68,10 @@ def importance(record: SearchRecord) -> list[Importance]:
     A random forest predicts the rank of a trial's score from its settings (Hutter, Hoos & Leyton-Brown 2014 do so for
     scores; ranks do not let one diverged loss outweigh all the others). A setting's importance is how much worse the
     forest ranks trials that it has not seen once the setting is shuffled among them (Breiman 2001): half of the added
-    squared error, over the variance of ranks, estimates the total-effect index of Sobol (Homma & Saltelli 1996; Gregorutti
-    et al. 2017).
+    squared error, over the variance of ranks, estimates the total-effect index of Sobol (Homma & Saltelli 1996;
+    Gregorutti et al. 2017).
 
-    The forest is fitted on 70 % of the trials and tried on the other 30 %, twenty times. These splits share trials, so
+    The forest is fitted on 70 % of the trials and tried on the other 30 %, fifteen times. These splits share trials, so
     the interval is Student's t with the variance of Nadeau & Bengio (2003), (1 / splits + tested / fitted) times that
     between splits.
 
@@ -102,14 +103,14 @@ def text(record: SearchRecord, width: int = 80, found: Sequence[Importance] | No
     """
     found = importance(record) if found is None else found
     if not found:
-        return why_not(record)
-    names = {path: name for path, name in wording.short_names(item.path for item in found).items()}
+        return "\n".join(wording.wrapped(why_not(record), width))
+    names = wording.short_names(item.path for item in found)
     known = [item for item in found if item.is_known]
     name_width = min(max(len(name) for name in names.values()), max(12, width // 3))
     lines = []
     for item in known:
         bar = "#" * max(1, round(item.share * _BAR)) if width >= 72 else ""
-        head = f"{names[item.path][:name_width]:{name_width}}  {_percent(item):17}"
+        head = f"{names[item.path][:name_width]:{name_width}}  {percent(item):17}"
         line = f"{head}  {bar:{_BAR}}" if bar else head
         best = f"best: {item.best_range}"
         lines += [f"{line}  {best}"] if len(line) + len(best) + 2 <= width else [line.rstrip(), f"    {best}"[:width]]
@@ -118,18 +119,18 @@ def text(record: SearchRecord, width: int = 80, found: Sequence[Importance] | No
     return "\n".join(lines)
 
 
+def percent(item: Importance) -> str:
+    """Return ``41 % (28-54)``."""
+    share, low, high = (round(100 * min(1.0, max(0.0, part))) for part in (item.share, item.low, item.high))
+    return f"{share:3} % ({low}-{high})"
+
+
 def why_not(record: SearchRecord) -> str:
-    """Return in a sentence why no importance can be told."""
+    """Return in a sentence why `importance` is empty."""
     trials = settled(record)
     if len(trials) < LEAST_TRIALS:
         return f"Not enough trials to tell: {len(trials)} are over, at least {LEAST_TRIALS} are needed."
     return "All trials have the same settings."
-
-
-def _percent(item: Importance) -> str:
-    """Return ``41 % (28-54)``."""
-    share, low, high = (round(100 * min(1.0, max(0.0, part))) for part in (item.share, item.low, item.high))
-    return f"{share:3} % ({low}-{high})"
 
 
 def _ranks(record: SearchRecord, trials: Sequence[TrialRecord]) -> Matrix:
@@ -212,5 +213,7 @@ def _best_range(column: Column, best: Sequence[int]) -> str:
     if column.kind is Kind.CATEGORY:
         often = [item for item in column.distinct if found.count(item) >= _NAMED * len(found)]
         return ", ".join(wording.value(item) for item in sorted(often, key=lambda item: -found.count(item)))
-    low, high = wording.value(min(found)), wording.value(max(found))
+    # The middle 80 %, of few all: one stray among a hundred would make it the whole range.
+    ends = np.quantile(found, (0.1, 0.9), method="nearest") if len(found) > _FEW_BEST else (min(found), max(found))
+    low, high = (wording.value(type(found[0])(end)) for end in ends)
     return low if low == high else f"{low} to {high}"

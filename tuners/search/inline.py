@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections import deque
 from functools import partial
 
@@ -24,6 +25,7 @@ class InlineExecutor:
     def __init__(self, datasets: Datasets) -> None:
         self._datasets = datasets
         self._waiting: deque[Candidate] = deque()
+        gc.freeze()  # a trial is followed by a garbage collection, which need not look at what was there before
 
     def submit(self, candidate: Candidate) -> None:
         """Take a trial."""
@@ -37,3 +39,4 @@ class InlineExecutor:
     def close(self) -> None:
         """Forget what waits."""
         self._waiting.clear()
+        gc.unfreeze()

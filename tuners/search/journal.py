@@ -193,7 +193,7 @@ class Journal:
                 with suppress(OSError):
                     file.truncate(before)
                 raise
-        self.events.append(entry)
+        self.events.append(json.loads(line))  # as it will be read
 
 
 @dataclass

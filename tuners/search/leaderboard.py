@@ -13,9 +13,8 @@ from tuners.search.columns import columns
 from tuners.search.records import SearchRecord, State, TrialRecord
 
 #: Sick trials that are named; the others are counted.
-_SICK = 8
+_SICK = 5
 _LONGEST_VALUE, _LONGEST_DIAGNOSIS = 16, 18
-_BEST, _PLAIN = "*", ""
 
 
 def leaderboard(record: SearchRecord, width: int = 80, top: int = 10) -> str:
@@ -32,15 +31,15 @@ def leaderboard(record: SearchRecord, width: int = 80, top: int = 10) -> str:
 
     Notes
     -----
-    Settings in which all trials agree are left out. Where the others do not fit beside the scores, each trial has them in
-    lines of its own.
+    Settings in which all trials agree are left out. Where the others do not fit beside the scores, each trial has them
+    in lines of its own.
     """
     ranked = record.ranked()
     shown = ranked[:top] if top else ranked
     lines = [headline(record), ""]
     if shown:
         names = {column.path: column.name for column in columns(record, record.trials)}
-        lines += _table(record, shown, names, width)
+        lines += _table(shown, names, width)
         if len(ranked) > len(shown):
             lines.append(f"... and {count(len(ranked) - len(shown), 'more trial')} with a score")
     else:
@@ -58,17 +57,17 @@ def headline(record: SearchRecord) -> str:
     return wording.one_line(f"{text}: {told}" if told else text)
 
 
-def _table(record: SearchRecord, shown: Sequence[TrialRecord], names: Mapping[str, str], width: int) -> list[str]:
+def _table(shown: Sequence[TrialRecord], names: Mapping[str, str], width: int) -> list[str]:
     """Return a line for each trial with the settings in columns, or, where they do not fit, below it."""
-    head = ["", "trial", "score", "epochs", "time", "diagnosis"]
+    head = ["trial", "score", "epochs", "time", "diagnosis"]
     best = shown[0].number
-    rows = [_cells(trial, _BEST if trial.number == best else _PLAIN) for trial in shown]
-    right = [False, True, True, True, True, False]
+    rows = [_cells(trial, is_best=trial.number == best) for trial in shown]
+    right = [True, True, True, True, False]
     values = [[shorten(wording.value(trial.values.get(path)), _LONGEST_VALUE) for path in names] for trial in shown]
     titles = [name.replace(".", "_").split("_") for name in names.values()]
     height = max(map(len, titles), default=1)
-    heads = [[*([""] * 6), *(([""] * (height - len(t)) + t)[i] for t in titles)] for i in range(height)]
-    heads[-1][:6] = head
+    heads = [[*([""] * len(head)), *(([""] * (height - len(t)) + t)[i] for t in titles)] for i in range(height)]
+    heads[-1][: len(head)] = head
     lines = wording.table(
         [*heads, *([*row, *cells] for row, cells in zip(rows, values, strict=True))], [*right, *([True] * len(names))]
     )
@@ -83,10 +82,10 @@ def _hung(row: str, texts: Sequence[str]) -> list[str]:
     return [row, *(f"    {text}" for text in texts)]
 
 
-def _cells(trial: TrialRecord, mark: str) -> list[str]:
+def _cells(trial: TrialRecord, *, is_best: bool) -> list[str]:
     assert trial.outcome is not None
     return [
-        mark, str(trial.number), wording.score(trial.score), str(trial.outcome.epochs),
+        ("* " if is_best else "") + str(trial.number), wording.score(trial.score), str(trial.outcome.epochs),
         wording.duration(trial.outcome.seconds), shorten(wording.diagnosis(trial), _LONGEST_DIAGNOSIS),
     ]  # fmt: skip
 

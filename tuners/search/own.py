@@ -144,7 +144,9 @@ def _parameters(config: Config, asked: _Asked) -> tuple[Parameter, ...]:
     fixed = {hp.name: hp.value for hp in asked.found if type(hp).__name__ == "Fixed"}
     found: dict[str, Parameter] = {}
     for hp in asked.found:
-        conditions = [(one.name, tuple(one.values)) for one in hp.conditions] + list(asked.needs.get(hp.name, ()))
+        conditions = [(one.name, tuple(one.values)) for one in hp.conditions]
+        scopes = {name for name, _ in conditions}
+        conditions += [need for need in asked.needs.get(hp.name, ()) if need[0] not in scopes]
         if any(name in fixed and fixed[name] not in values for name, values in conditions):
             continue
         kept = tuple((f"{OWN}.{name}", values) for name, values in conditions if name not in fixed)

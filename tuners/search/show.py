@@ -68,7 +68,9 @@ def summary(record: SearchRecord, width: int = 80, top: int = 10) -> str:
     blocks = [leaderboard(record, width, top)]
     if any(trial.outcome is not None for trial in record.trials):
         found = importance.importance(record)
-        title = f"What mattered for {wording.one_line(record.objective.name)} (share of the ranks' variance, 95 % interval)"
+        title = (
+            f"What mattered for {wording.one_line(record.objective.name)} (share of the ranks' variance, 95 % interval)"
+        )
         blocks.append("\n".join([*wording.wrapped(title, width), importance.text(record, width, found)]))
     if any(trial.is_sick for trial in record.trials):
         blocks.append("What the sick trials share\n" + sickness.text(record, width))
@@ -122,7 +124,9 @@ def next_commands(record: SearchRecord) -> list[tuple[str, str]]:
     folder = record.folder
     commands = [(_command("tune", "show", folder, "--html", "search.html"), "draw it: curves, parallel coordinates")]
     if record.winner is not None:
-        commands.append((_command("tune", "train", "--config", folder / "winner" / "config.yaml"), "train the winner again"))
+        commands.append(
+            (_command("tune", "train", "--config", folder / "winner" / "config.yaml"), "train the winner again")
+        )
     sick = ((trial, record.logs(trial)) for trial in record.trials if trial.is_sick)
     for trial, logs in itertools.islice((found for found in sick if found[1]), 1):
         commands.append((_command("diagnose", logs[0]), f"why trial {trial.number} is sick: {wording.sickness(trial)}"))

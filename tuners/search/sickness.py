@@ -83,10 +83,10 @@ def sickness(record: SearchRecord) -> list[Sickness]:
     -----
     Each kind is held against the trials that are not sick. Every value of a setting cuts the trials in two, above and
     below, and every category sets its trials apart; Fisher's exact test (one-sided) says how improbable such a share of
-    sick trials is. The best of hundreds of cuts looks good by chance, so its p-value is compared with the best of as many
-    cuts where the same number of trials, drawn at random, is called sick (min-P of Westfall & Young 1993; Bonferroni's
-    correction would take neighbouring cuts for independent, and find nothing in small searches). The level is divided by
-    the number of kinds. What is no significant separation is not told.
+    sick trials is. The best of hundreds of cuts looks good by chance, so its p-value is compared with the best of as
+    many cuts where the same number of trials, drawn at random, is called sick (min-P of Westfall & Young 1993;
+    Bonferroni's correction would take neighbouring cuts for independent, and find nothing in small searches). The level
+    is divided by the number of kinds. What is not significant is not told.
     """
     trials = settled(record)
     kinds: dict[str, list[int]] = defaultdict(list)
@@ -208,7 +208,7 @@ def _cuts(column: Column) -> Iterator[_Cut]:
 
 
 def _conditions(distinct: Sequence[float], i: int) -> tuple[str, str]:
-    """Return what the values from the i-th on meet, and those before: of few values by these, else by a round number."""
+    """Return what the values from the i-th on meet, and those before: few values by name, else by a round number."""
     if len(distinct) > _FEW:
         at = number(_round_between(distinct[i - 1], distinct[i]), 6)
         return f"> {at}", f"<= {at}"

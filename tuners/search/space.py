@@ -67,7 +67,7 @@ _OF_LOSS = (
 )  # fmt: skip
 #: Points that are counted one by one; more are as good as infinitely many.
 _COUNTED = 10_000
-_RANGE = re.compile(r"(?P<low>[^\s.]\S*?)\s*\.\.\s*(?P<high>\S+)(?P<rest>.*)")
+_RANGE = re.compile(r"(?P<low>\S+?)\s*\.\.\s*(?P<high>[^\s,]+)(?P<rest>.*)")
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class Space:
         for layer in (*whole[1:], *(layer for layer in layers if layer.extends)):
             space = space.merged(layer)
         if ":" in config.recipe:
-            _check_own(space, layers, config, facts)
+            _check_own(layers, config, facts)
         space = space.settled(config)
         space.check(config)
         if not space:
@@ -451,7 +451,7 @@ def _current(config: Config, parameter: Parameter) -> Any:
     return parameter.plain(value) if parameter.holds(value) else None
 
 
-def _check_own(space: Space, layers: Sequence[Space], config: Config, facts: Facts) -> None:
+def _check_own(layers: Sequence[Space], config: Config, facts: Facts) -> None:
     """Refuse hyperparameters that the user's function does not ask for."""
     given = [path for layer in layers for path in (*layer.paths, *layer.fixed, *layer.without)]
     named = [path for path in given if path.startswith(f"{OWN}.")]

@@ -16,8 +16,9 @@ import numpy as np
 
 from tuners.search.space import Space
 
-#: Draws that were tried before until a space counts as exhausted: the last of 100 points is missed once in 10^8.
-_MOST_COLLISIONS = 2000
+#: Draws that were tried before until a space counts as exhausted, at most and for each of its points: the last point is
+#: missed once in e^20.
+_MOST_COLLISIONS, _COLLISIONS = 2000, 20
 #: Prefix of what Hyperband writes among the values.
 _OF_TUNER = "tuner/"
 
@@ -36,9 +37,9 @@ class Replayable:
 
     def prepare(self, space: Space, seed: int) -> None:
         """Set what the constructors of KerasTuner do not take."""
-        self.space, self.seed, self.costs = space, seed, {}
+        self.space, self.seed, self.costs, self.points = space, seed, {}, space.points()
         self.max_trials, self.verbose = None, 0
-        self._max_collisions = _MOST_COLLISIONS
+        self._max_collisions = min(_MOST_COLLISIONS, _COLLISIONS * self.points)
         self.max_consecutive_failed_trials = math.inf
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
@@ -83,6 +84,10 @@ class Grid(Replayable, keras_tuner.oracles.GridSearchOracle):
 class Hyperband(Replayable, keras_tuner.oracles.HyperbandOracle):
     """Many short trials, of which the best go on (Li et al. 2018)."""
 
+    _current_bracket: int
+    _current_iteration: int
+    _brackets: list[Any]
+
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Return a new trial of a bracket, or one that goes on; no bracket is begun where there is none."""
         before = self._current_bracket, self._current_iteration, list(self._brackets)
@@ -93,7 +98,7 @@ class Hyperband(Replayable, keras_tuner.oracles.HyperbandOracle):
 
     def _get_size(self, bracket_num: int, round_num: int) -> int:
         """Return how many trials a round has: no more than there are points, or it would never be full."""
-        return int(min(super()._get_size(bracket_num, round_num), self.space.points()))
+        return int(min(super()._get_size(bracket_num, round_num), self.points))
 
 
 def drawn_seed(seed: int, number: int) -> int:

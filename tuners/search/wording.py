@@ -22,8 +22,7 @@ __all__ = [
 ]  # fmt: skip
 
 NOTHING = "-"
-#: Last parts of paths that need the part before them.
-_SAYS_NOTHING = frozenset({"name", "kind", "type"})
+_TELLS_NOTHING = frozenset({"name", "kind", "type"})
 
 
 def short_names(paths: Iterable[str]) -> dict[str, str]:
@@ -34,14 +33,18 @@ def short_names(paths: Iterable[str]) -> dict[str, str]:
     >>> short_names(["optimizer.learning_rate", "conv.width", "dense.width"])
     {'optimizer.learning_rate': 'learning_rate', 'conv.width': 'conv.width', 'dense.width': 'dense.width'}
     """
-    parts = {path: path.split(".") for path in paths}
+    parts = {path: _telling(path.split(".")) for path in paths}
     names = {}
     for path, own in parts.items():
-        size = 2 if own[-1] in _SAYS_NOTHING else 1
-        while size < len(own) and any(other[-size:] == own[-size:] for key, other in parts.items() if key != path):
-            size += 1
-        names[path] = printable(".".join(own[-size:]))
+        others = [other for key, other in parts.items() if key != path]
+        size = next((n for n in range(1, len(own)) if all(other[-n:] != own[-n:] for other in others)), len(own))
+        names[path] = printable(path if own in others else ".".join(own[-size:]))
     return names
+
+
+def _telling(parts: list[str]) -> list[str]:
+    """Return the parts of a path without a last one that tells nothing: ``optimizer.name`` is the optimizer."""
+    return parts[:-1] if len(parts) > 1 and parts[-1] in _TELLS_NOTHING else parts
 
 
 def value(item: Any) -> str:

@@ -170,3 +170,50 @@ def test_images_are_loaded_without_tensorflow():
     program = "import sys, recipes; recipes.load_data('digits'); print('tensorflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def own_validation(tmp_path, **more):
+    """An archive with validation samples of its own: x is the number of the sample."""
+    path = tmp_path / "data.npz"
+    labels = np.arange(60) % 3
+    np.savez(path, x_train=np.arange(60.0)[:, None], y_train=labels, x_val=np.arange(60.0, 72)[:, None],
+             y_val=labels[:12], **more)  # fmt: skip
+    return Config.model_validate({"data": {"source": str(path), "standardize": False}})
+
+
+def numbers(split) -> set[int]:
+    return {round(float(value)) for value in split.x[:, 0]}
+
+
+@pytest.mark.keras
+def test_without_validation_all_but_the_test_are_for_training(tmp_path):
+    config = own_validation(tmp_path)
+    before, after = load_data(config), load_data(config, {"data.validation": 0})
+    assert numbers(before.validation) == set(range(60, 72))
+    assert numbers(after.test) == numbers(before.test)
+    assert numbers(after.train) == set(range(72)) - numbers(before.test)
+    assert len(after.validation) == 0
+    assert after.facts.samples == {"train": 60, "validation": 0, "test": 12}
+
+
+@pytest.mark.keras
+def test_folds_share_all_but_the_test(tmp_path):
+    config = own_validation(tmp_path)
+    folds = [load_data(config, {"data.folds": 4, "data.fold": fold}) for fold in range(4)]
+    assert {frozenset(numbers(data.test)) for data in folds} == {frozenset(numbers(load_data(config).test))}
+    held = [numbers(data.validation) for data in folds]
+    assert sum(map(len, held)) == len(set.union(*held)) == 60
+    assert all(numbers(data.train) == set.union(*held) - numbers(data.validation) for data in folds)
+
+
+@pytest.mark.keras
+def test_scattered_digits_keep_their_test_without_validation():
+    before, after = load_data("scattered_digits"), load_data("scattered_digits", {"data.validation": 0})
+    assert np.array_equal(before.test.x, after.test.x)
+    assert len(after.validation) == 0
+    assert len(after.train) > len(before.train)
+
+
+def test_a_fold_that_there_is_not_is_refused():
+    with pytest.raises(ConfigError, match="data.fold: must be less than data.folds, 3, not 3"):
+        load_data("iris", {"data.folds": 3, "data.fold": 3})

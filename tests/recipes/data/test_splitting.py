@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from recipes.data.splitting import split
+from recipes.data.splitting import fold, split
 from recipes.errors import DataError
 
 SHARES = {"validation": 0.2, "test": 0.2}
@@ -110,3 +110,35 @@ def test_only_what_is_not_given_is_taken():
 def test_too_little_is_refused(samples, shares, groups, says):
     with pytest.raises(DataError, match=says):
         split(samples, shares, 0, groups=None if groups is None else np.array(groups))
+
+
+@pytest.mark.parametrize("kinds", [1, 3, 40])
+def test_the_test_is_the_same_with_and_without_validation(kinds: int):
+    strata = np.arange(200) % kinds
+    strata[:2] = kinds  # a class of two
+    whole, part = split(200, SHARES, 3, strata), split(200, {**SHARES, "validation": 0.0}, 3, strata)
+    assert whole["test"].tolist() == part["test"].tolist()
+    assert list(part) == ["train", "test"]
+    assert sorted([*whole["train"], *whole["validation"]]) == part["train"].tolist()
+
+
+@settings(deadline=None)
+@given(st.integers(10, 80), st.integers(2, 7), st.integers(1, 5), st.booleans(), st.integers(0, 3))
+def test_every_sample_is_in_one_fold(samples: int, count: int, kinds: int, grouped: bool, seed: int):
+    strata = np.arange(samples) % kinds
+    groups = np.arange(samples) % 8 if grouped else None
+    folds = [fold((number, count), samples, seed, strata, groups) for number in range(count)]
+    assert sorted(np.concatenate(folds)) == list(range(samples))
+    if groups is not None:
+        assert sum(len(np.unique(groups[rows])) for rows in folds) == 8
+
+
+def test_classes_are_as_frequent_in_every_fold():
+    strata = np.repeat([0, 1], [60, 30])
+    for number in range(5):
+        assert np.bincount(strata[fold((number, 5), 90, 0, strata)]).tolist() == [12, 6]
+
+
+def test_more_folds_than_groups_are_refused():
+    with pytest.raises(DataError, match="3 groups are too few for 5 folds"):
+        fold((0, 5), 30, 0, groups=np.arange(30) % 3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -110,3 +110,22 @@ def drawn(rng: np.random.Generator) -> dict[str, Any]:
         "optimizer.name": str(rng.choice(["adam", "sgd", "rmsprop"])),
         "data.batch_size": int(rng.choice([16, 32, 64])),
     }
+
+
+def write_logs(record: SearchRecord, seed: int = 0) -> None:
+    """Write a log of each trial into the folder of the search, as Monitor does."""
+    rng = np.random.default_rng(seed)
+    for each in record.trials:
+        if each.outcome is None or not each.outcome.epochs:
+            continue
+        folder = record.folder / each.folder
+        folder.mkdir(parents=True)
+        lines, best = ["epoch,loss,accuracy,val_loss,val_accuracy"], each.score or 0.5
+        for epoch in range(each.outcome.epochs):
+            if each.state is State.PRUNED:
+                loss, accuracy = 2.0 * 3.0**epoch, max(0.05, best - 0.04 * epoch)
+            else:
+                accuracy = best - 0.6 * math.exp(-epoch / 3) + rng.normal(0, 0.006)
+                loss = 2.3 * math.exp(-epoch / 4) + 0.05 + abs(rng.normal(0, 0.02))
+            lines.append(f"{epoch},{loss:.5f},{accuracy:.5f},{loss * 1.2:.5f},{accuracy - 0.01:.5f}")
+        (folder / "run.csv").write_text("\n".join(lines) + "\n")
