@@ -27,13 +27,16 @@ $(VENV)/.tune: $(VENV)/.core
 
 $(VENV)/.test: $(VENV)/.core
 	@echo "Installing what the tests need (TensorFlow, MLflow, TensorBoard: a few minutes the first time) ..."
-	@$(BIN)/python -m pip install $(PIP_FLAGS) $(CONSTRAINTS) --editable '.[hub]' --group test --group lint
+	@$(BIN)/python -m pip install $(PIP_FLAGS) $(CONSTRAINTS) --editable '.[hub,distributed]' --group test --group lint
 	@touch $@
 
-demo: $(VENV)/.tune  ## Train on the bundled digits: watched, diagnosed, scored, saved
-	@$(BIN)/tune train cnn --data digits
-	@echo "Compare trainings in MLflow: $(BIN)/mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db"
-	@echo "What sick trainings look like: make examples.   Your own log: $(BIN)/diagnose run.csv"
+demo: $(VENV)/.tune  ## Search on the bundled digits: trials watched and diagnosed, the best one scored and saved
+	@$(BIN)/tune search cnn --data digits --time 2m --epochs 12 --output runs/demo
+	@mkdir -p reports
+	@$(BIN)/tune show runs/demo --html reports/demo.html
+	@echo "Compare the trials in MLflow: $(BIN)/mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db"
+	@echo "One training: $(BIN)/tune train cnn --data digits.   Your own log: $(BIN)/diagnose run.csv"
+	@echo "What sick trainings look like: make examples"
 
 examples: $(VENV)/.core  ## Diagnose the recorded example runs
 	@$(BIN)/diagnose examples/logs --fail-on never
@@ -75,7 +78,8 @@ docs: $(VENV)/.core  ## Write the generated pages: one per check, with a picture
 docs-check: $(VENV)/.core  ## Fail where a generated page is not current or a link is broken
 	@$(BIN)/python -m scripts.build_docs --check
 
-bench: $(VENV)/.test  ## Print every measured bar
+bench: $(VENV)/.test  ## Print every measured bar (hours: the searches alone take two)
+	@$(BIN)/python -m pip install $(PIP_FLAGS) $(CONSTRAINTS) --group bench
 	@$(BIN)/python -m benchmarks.startup
 	@$(BIN)/python -m benchmarks.bulk
 	@$(BIN)/python -m benchmarks.faults.evaluate
@@ -83,6 +87,11 @@ bench: $(VENV)/.test  ## Print every measured bar
 	@$(BIN)/python -m benchmarks.live --half test
 	@$(BIN)/python -m benchmarks.overhead
 	@$(BIN)/python -m benchmarks.recipes
+	@$(BIN)/python -m benchmarks.search rate
+	@$(BIN)/python -m benchmarks.search workers
+	@$(BIN)/python -m benchmarks.search
+	@$(BIN)/python -m benchmarks.search report
+	@$(BIN)/python -m benchmarks.search wrongly-stopped
 
 fuzz: $(VENV)/.test  ## Fuzz the readers for a minute, guided by coverage
 	@$(BIN)/python -m pip install $(PIP_FLAGS) $(CONSTRAINTS) --group fuzz

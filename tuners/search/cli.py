@@ -42,7 +42,7 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--objective",
     metavar="COLUMN",
-    help="Column of the log that is to be best, as val_accuracy; where its name does not tell, max:COLUMN or min:COLUMN.",
+    help="Column of the log that is to be best, as val_accuracy; max:COLUMN, min:COLUMN where its name does not tell.",
 )
 @click.option("--trials", type=int, metavar="N", help="At most.  [default: 20, or what the time allows]")
 @click.option("--time", metavar="TIME", help="At most, as 90s, 15m, 2h.")

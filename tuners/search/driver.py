@@ -6,43 +6,36 @@ writes the journal. Whatever it does is in the journal first, so it can be kille
 
 from __future__ import annotations
 
-import itertools
 import shutil
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
 
 from diagnose import ReadError
 from diagnose import console as texts
 from diagnose.readers import read as read_log
-from recipes import building
-from recipes.catalog import find
 from recipes.config import Config
 from recipes.data import Data
-from recipes.errors import ConfigError, RecipeError
-from recipes.task import Facts, Kind
-from tuners import outcome as outcomes
-from tuners import trial
+from recipes.errors import RecipeError
 from tuners.folder import folder_names, next_free
-from tuners.objective import Objective
 from tuners.search import winner
 from tuners.search.executor import Executor
 from tuners.search.inline import InlineExecutor
 from tuners.search.journal import Event, Journal, SearchFolder, Story, outcome_event, read
 from tuners.search.oracle import Asked, Oracle, Proposal, Rest, Told
+from tuners.search.plan import Given, Plan, cautions
 from tuners.search.pruning import Pruning
 from tuners.search.records import Candidate, EpochReport, Outcome, SearchRecord, State, Stop, TrialRecord, logs, ranked
 from tuners.search.settings import SearchSettings
 from tuners.search.space import Space
 from tuners.search.table import LiveTable
-from tuners.search.task import Datasets, fold_of
 from tuners.search.tracking import Courier
-from tuners.tracking import shown_uri
 from tuners.training import Training
 
 if TYPE_CHECKING:
@@ -54,15 +47,6 @@ PREFIX = "search-"
 ATTEMPTS = 3
 #: Where so many trials fail before any has succeeded, and all for the same reason, no other one would succeed.
 _ALL_ALIKE = 5
-
-Given = Space | Mapping[str, Any] | str | Path | Sequence[Space | Mapping[str, Any] | str | Path] | None
-
-_OBJECTIVES = {
-    Kind.BINARY: "max:val_accuracy",
-    Kind.MULTICLASS: "max:val_accuracy",
-    Kind.MULTILABEL: "max:val_f1",
-    Kind.REGRESSION: "max:val_r2",
-}
 
 
 @dataclass(frozen=True)
@@ -163,7 +147,7 @@ def search(
     """
     settings, console = settings or SearchSettings(), console or Console(quiet=True)
     console.file = console.file  # what trials print goes elsewhere, what is told of them stays here
-    plan = _Plan.of(config.anchored(), space, settings, data)
+    plan = Plan.of(config.anchored(), space, settings, data)
     known = _observations(plan, warm_start, console)
     content = plan.content(track)
     place = SearchFolder(Path(folder)) if folder is not None else _place(plan.config, content)
@@ -177,7 +161,7 @@ def search(
                 journal.append("warm", values=values, score=score)
         executor = _executor(plan, workers, cluster)
         try:
-            return _Driver(plan, place, journal, executor, console, track).run()
+            return _Driver(plan, place, journal, executor, console, track, is_shipped=cluster is not None).run()
         finally:
             executor.close()
 
@@ -188,7 +172,7 @@ def _place(config: Config, content: Mapping[str, Any]) -> SearchFolder:
     return found[-1] if found else SearchFolder(next_free(config, prefix=PREFIX).path)
 
 
-def _opening(plan: _Plan, place: SearchFolder, *, goes_on: bool) -> str:
+def _opening(plan: Plan, place: SearchFolder, *, goes_on: bool) -> str:
     """Return what is about to happen."""
     facts = plan.datasets.first.facts
     counts = ", ".join(f"{count:,} {name}" for name, count in facts.samples.items())
@@ -198,7 +182,7 @@ def _opening(plan: _Plan, place: SearchFolder, *, goes_on: bool) -> str:
     lines = [
         f"{plan.config.recipe_name} on {facts.name}: {facts.task.kind}, {counts} samples",
         *(f"  note: {text}" for text in facts.notes),
-        *(f"  note: {text}" for text in _cautions(plan)),
+        *(f"  note: {text}" for text in cautions(plan)),
         f"  {settings.strategy} search for {plan.objective}{f' ({chr(44).join(many)})' if many else ''}, "
         f"up to {plan.config.training.epochs} epochs a trial:",
         *(f"    {parameter.path}: {parameter.describe()}" for parameter in plan.space),
@@ -207,90 +191,21 @@ def _opening(plan: _Plan, place: SearchFolder, *, goes_on: bool) -> str:
     return "\n".join(lines)
 
 
-def _cautions(plan: _Plan) -> Iterator[str]:
-    """Yield what makes the scores of trials hard to compare."""
-    paths = plan.space.loss_paths()
-    if plan.objective.name.endswith("loss") and paths:
-        yield f"{', '.join(paths)} change what {plan.objective.name} means; better judge by a metric (--objective)"
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """A search before its first trial: everything that follows from what was asked for."""
-
-    config: Config
-    space: Space
-    settings: SearchSettings
-    objective: Objective
-    datasets: Datasets
-
-    @classmethod
-    def of(cls, config: Config, given: Given, settings: SearchSettings, data: Data | None) -> _Plan:
-        if data is not None and (settings.folds > 1 or settings.final == "retrain"):
-            raise RecipeError("folds, retrain: data that is loaded already cannot be split anew; name its source")
-        datasets = Datasets.load(config) if data is None else Datasets.of(config, data)
-        facts = datasets.first.facts
-        find(config.recipe).check_data(facts)
-        space = Space.asked(config, facts, [given] if isinstance(given, Space | Mapping | str | Path) else given or ())
-        config = config.replace(space.fixed)
-        objective = Objective.of(_objective(config, facts) if settings.objective == "auto" else settings.objective)
-        config = config.replace({"training.monitor": str(objective)})
-        if data is not None and space.data_paths():
-            raise RecipeError(f"{space.data_paths()[0]}: data that is loaded already has one; name its source")
-        variants = _variants(space)
-        if settings.folds > 1 or space.fixed or len(variants) > 1:  # other data than was loaded for a first look
-            datasets = Datasets.load(config, settings.folds, variants) if data is None else Datasets.of(config, data)
-        return cls(config, space, settings, objective, datasets)
-
-    def config_of(self, values: Mapping[str, Any]) -> Config:
-        """Return the configuration of a trial."""
-        return self.space.apply(self.config, values)
-
-    def data_of(self, values: Mapping[str, Any]) -> Data:
-        """Return what the first training of a trial is trained on."""
-        return self.datasets.get(fold_of(self.config_of(values), self.settings.folds, 0))
-
-    def content(self, track: bool | str) -> dict[str, Any]:
-        """Return what the folder notes: what must stay the same, what may change, and what is good to know."""
-        given = self.settings.model_dump()
-        budget = {name: given.pop(name) for name in ("trials", "time", "final")}
-        facts = self.datasets.first.facts
-        return {
-            "config": self.config.to_dict(),
-            "space": self.space.to_dict(),
-            "settings": given,
-            "objective": str(self.objective),
-            "data": {"fingerprint": trial.fingerprint(self.datasets.first)},
-            "budget": budget,
-            "noted": {
-                "recipe": self.config.recipe_name,
-                "data": facts.name,
-                "started": round(time.time(), 3),
-                "versions": outcomes.versions(),
-                "mlflow": shown_uri(track),
-            },
-        }
-
-    @property
-    def is_kept(self) -> bool:
-        """Whether the winner has the weights of its trial."""
-        if self.settings.final == "auto":
-            return self.settings.executions * self.settings.folds == 1
-        return self.settings.final == "restore"
-
-
 class _Driver:
     """The state of one call of `search`."""
 
     def __init__(
         self,
-        plan: _Plan,
+        plan: Plan,
         place: SearchFolder,
         journal: Journal,
         executor: Executor,
         console: Console,
         track: bool | str,
+        *,
+        is_shipped: bool,
     ) -> None:
+        self._is_shipped = is_shipped
         self._plan, self._place, self._journal, self._executor = plan, place, journal, executor
         self._story = Story.of(journal.events)
         self._oracle = _oracle(plan, journal.events)
@@ -313,7 +228,7 @@ class _Driver:
         """Go through the trials, and make a model of the best one."""
         self._take("opened")
         self._learn_from_logs()
-        with self._courier, self._table:
+        with self._courier, self._table, self._warnings_above_the_table():
             self._table.resumed([each for each in self._story.trials.values() if each.outcome is not None])
             self._courier.catch_up(self._story.trials.values())
             for interrupted in self._story.open_trials():
@@ -325,12 +240,32 @@ class _Driver:
             self._executor.close()
             if not self._story.is_finished:
                 self._take("finished")
-            self._tidy()
-        with self._courier:
-            training = self._crown()
-            record = read(self._place.path)
-            self._courier.conclude(record, training)
+            self._tidy(*self._story.trials.values())
+        training = self._crown()
+        record = read(self._place.path)
+        self._courier.conclude(record, training)
         return Search(self._place.path, record, training)
+
+    @contextmanager
+    def _warnings_above_the_table(self) -> Iterator[None]:
+        """Let what the executor warns of stand above the table."""
+
+        def told(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if Path(filename).parent == Path(__file__).parent:
+                self._table.note(str(message))
+            else:
+                former(message, category, filename, lineno, file, line)
+
+        with warnings.catch_warnings():
+            former, warnings.showwarning = warnings.showwarning, told
+            yield
 
     def _take(self, event: str, **content: Any) -> None:
         """Note an event, and draw the conclusion."""
@@ -381,6 +316,8 @@ class _Driver:
         config = plan.config_of(asked.values)
         if epochs < plan.config.training.epochs:
             config = config.replace({"training.stop_after": epochs})
+        if self._is_shipped:
+            config = _shipped(config)
         return Candidate(
             number=asked.number,
             config=config,
@@ -420,13 +357,14 @@ class _Driver:
             path = self._place.trial(number) / name
             path.parent.mkdir(parents=True, exist_ok=True)
             texts.write_file(path, content)
+        before = self._best()
         self._take("ended", **outcome_event(number, outcome))
         self._running.discard(number)
         ended = self._story.trials[number]
         self._oracle.tell(number, ended.score)
         self._table.ended(ended)
         self._courier.log(ended)
-        self._tidy()
+        self._tidy(ended, *([before] if before else []))
         self._check_hope()
 
     def _check_hope(self) -> None:
@@ -436,14 +374,13 @@ class _Driver:
         if len(ended) >= _ALL_ALIKE and len(reasons) == 1 and all(each.state is State.FAILED for each in ended):
             raise RecipeError(f"all {len(ended)} trials so far fail alike: {reasons.pop()}")
 
-    def _tidy(self) -> None:
-        """Remove the weights that nobody needs any more."""
-        best = self._best()
-        needed = {best.number} if best and self._plan.is_kept else set()
+    def _tidy(self, *ended: TrialRecord) -> None:
+        """Remove the weights of trials that ended, where nobody needs them any more."""
         if self._plan.settings.strategy == "hyperband" and not self._story.is_finished:
             return  # any of them may be promoted
-        for each in self._story.trials.values():
-            if each.outcome is not None and each.number not in needed:
+        best = self._best()
+        for each in ended:
+            if not (self._plan.is_kept and best is not None and each.number == best.number):
                 for checkpoint in self._place.trial(each.number).glob("**/checkpoint"):
                     shutil.rmtree(checkpoint, ignore_errors=True)
 
@@ -472,29 +409,7 @@ class _Driver:
         )
 
 
-def _objective(config: Config, facts: Facts) -> str:
-    """Return what trials are judged by, where nobody says: no loss, for penalties that are searched are part of it."""
-    if facts.task.kind not in _OBJECTIVES:
-        return "min:val_loss"
-    if ":" in config.recipe and building.network(find(config.recipe), config, facts).compiled:
-        return "min:val_loss"  # its metrics are its own
-    is_imbalanced = facts.task.kind in (Kind.BINARY, Kind.MULTICLASS) and facts.task.is_imbalanced
-    return "max:val_f1" if is_imbalanced else _OBJECTIVES[facts.task.kind]
-
-
-def _variants(space: Space) -> list[Mapping[str, Any]]:
-    """Return every combination of the searched settings that change what is loaded."""
-    searched = [space[path] for path in space.data_paths()]
-    for each in searched:
-        if each.is_range:
-            raise ConfigError(f"{each.path}: give a list, as {each.path}=32|48|64: the data is loaded for each value")
-    return [
-        dict(zip(space.data_paths(), values, strict=True))
-        for values in itertools.product(*(each.values for each in searched))
-    ]
-
-
-def _oracle(plan: _Plan, events: Sequence[Event]) -> Oracle:
+def _oracle(plan: Plan, events: Sequence[Event]) -> Oracle:
     """Return the oracle as it stands after what has happened so far."""
     asked = sum(event["event"] == "asked" for event in events)
     settings = plan.settings
@@ -523,16 +438,32 @@ def _fixed_then(config: Config, space: Space, record: SearchRecord) -> dict[str,
     return {path: config.get(path) for path in paths if not path.startswith("hyperparameters.")}
 
 
-def _executor(plan: _Plan, workers: int, cluster: str | None) -> Executor:
+def _executor(plan: Plan, workers: int, cluster: str | None) -> Executor:
     if not workers and cluster is None:
         return InlineExecutor(plan.datasets)
     from tuners.search.cluster import RayExecutor
 
-    return RayExecutor(plan.datasets, workers=workers or None, address=cluster)
+    files = [] if cluster is None else _own_files(plan.config.recipe)
+    return RayExecutor(plan.datasets, workers=workers or None, address=cluster, files=files)
+
+
+def _own_files(recipe: str) -> list[Path]:
+    """Return the file of the user's own function, relative to the current folder, where it is below it."""
+    module = recipe.rpartition(":")[0]
+    path = Path(module) if module.endswith(".py") else Path(*module.split(".")).with_suffix(".py")
+    path = Path.cwd() / path
+    return [path.relative_to(Path.cwd())] if module and path.is_file() and path.is_relative_to(Path.cwd()) else []
+
+
+def _shipped(config: Config) -> Config:
+    """Return the configuration as it means the same in the folder of a worker on another machine."""
+    module, _, function = config.recipe.rpartition(":")
+    files = _own_files(config.recipe) if module.endswith(".py") else []
+    return config.model_copy(update={"recipe": f"{files[0].as_posix()}:{function}"}) if files else config
 
 
 def _observations(
-    plan: _Plan, folders: Sequence[Path | str], console: Console
+    plan: Plan, folders: Sequence[Path | str], console: Console
 ) -> list[tuple[Mapping[str, Any], float | None]]:
     """Return values and scores of the trials of earlier searches, for the oracle to know."""
     oracle = Oracle(plan.space, plan.settings, plan.objective, plan.config.training.epochs)

@@ -158,11 +158,11 @@ def _facts(record: SearchRecord) -> list[tuple[str, str]]:
 
 
 def _test_score(winner: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
-    """Yield the winner's first score on the test samples."""
-    scores = ((winner or {}).get("test") or {}).get("scores") or ()
-    for score in list(scores)[:1]:
-        if isinstance(score, Mapping) and isinstance(score.get("value"), int | float):
-            yield f"Test {printable(str(score.get('metric', 'score')))} of the winner", number(float(score["value"]))
+    """Yield the winner's score on the test samples."""
+    test = (winner or {}).get("test") or {}
+    for score in test.get("scores", ()):
+        if score.get("metric") == test.get("main") and score.get("value") is not None:
+            yield f"Test {printable(str(score['metric']))} of the winner", number(float(score["value"]))
 
 
 def _tally(record: SearchRecord) -> list[tuple[str, int]]:

@@ -89,10 +89,14 @@ def join(address: str, threads: int, files: Sequence[Path]) -> None:
 
 
 def _imported() -> Any:
+    """Return Ray, which from then on keeps its remarks on workers that die to its logs: the search tells of them."""
     try:
         import ray
+        from ray._private import worker
     except ModuleNotFoundError:
         raise RecipeError("--workers and --cluster need Ray: pip install 'kerasdx[distributed]'") from None
+    if hasattr(worker, "print_to_stdstream"):  # no setting turns them off, and they would tear the table of trials
+        vars(worker)["print_to_stdstream"] = lambda *_, **__: None
     if ray.is_initialized():
         raise RecipeError("Ray is in use in this process already; end it with ray.shutdown(), or search in another one")
     return ray

@@ -199,8 +199,8 @@ def compared(ours: Mapping[str, str]) -> str:
 
 
 def read_files(folder: Path) -> dict[str, bytes]:
-    """Return relative path -> content of all files in a folder; of a folder that does not exist, nothing."""
-    paths = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
+    """Return relative path -> content of all files in a folder but locks; of a folder that does not exist, nothing."""
+    paths = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != ".lock")
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 

@@ -198,10 +198,9 @@ def _cuts(column: Column) -> Iterator[_Cut]:
             yield _Cut(column, f"= {wording.value(item)}", np.array([value == item for value in column.values]))
         return
     numbers, distinct = column.numbers(), column.distinct
-    between = np.arange(1, len(distinct))
-    if len(between) > _CUTS:
-        between = np.unique(np.linspace(1, len(distinct) - 1, _CUTS).round().astype(int))
-    for i in between:
+    last = len(distinct) - 1
+    between = np.linspace(1, last, min(last, _CUTS)).round().astype(int)
+    for i in map(int, between):
         above, below = _conditions(distinct, i)
         yield _Cut(column, above, numbers >= distinct[i])
         yield _Cut(column, below, numbers < distinct[i])

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TextIO, cast
 
 from rich.cells import cell_len
 from rich.console import Console, Group
@@ -90,7 +90,7 @@ class LiveTable:
         self._most, self._seconds = trials, seconds
         self._paths = dict.fromkeys(space)
         self._names = wording.short_names(self._paths)
-        self._is_ascii = streams.needs_ascii(console.file)
+        self._is_ascii = streams.needs_ascii(cast(TextIO, console.file))
         self._running: dict[int, _Running] = {}
         self._ended: dict[int, TrialRecord] = {}
         self._here: list[float] = []  # seconds of the trials of this process

@@ -68,7 +68,7 @@ def crown(
         track=track,
         parent=parent,
         name=f"{place.path.name}-winner",
-        console=console,
+        console=None if is_restored else console,
     )
 
 

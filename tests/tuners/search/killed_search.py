@@ -23,8 +23,8 @@ SPACE = {
     "regularization.dropout": {"low": 0.0, "high": 0.5},
     "data.batch_size": [16, 32],
 }
-#: Seconds until a process is killed: from before its first trial to some trials later.
-SOONEST, LATEST = 0.1, 9.0
+#: A process is killed after up to so many times what two trials take, its start included.
+LATEST = 1.5
 MOST = 500
 
 
@@ -51,9 +51,12 @@ def _forked(folder: Path, trials: int) -> int:
 def main(folder: Path, kills: int) -> None:
     draw = random.Random(0)
     killed = 0
+    begun = time.monotonic()
+    os.waitpid(_forked(folder.with_name("measured"), 2), 0)
+    latest = LATEST * (time.monotonic() - begun)
     while killed < kills:
         process = _forked(folder, MOST)
-        time.sleep(draw.uniform(SOONEST, LATEST))
+        time.sleep(draw.uniform(0.0, latest))
         if os.waitpid(process, os.WNOHANG) != (0, 0):
             sys.exit("the search ended by itself")
         os.kill(process, signal.SIGKILL)

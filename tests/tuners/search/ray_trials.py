@@ -57,6 +57,7 @@ def _report(candidate: Candidate, datasets: Any, ask: Ask, argument: str) -> Out
         if stop is not None:
             return Outcome(stop.state, stop.reason, score=epoch / 10, epochs=epoch + 1)
     (candidate.folder / "part").mkdir()
+    (candidate.folder / "part" / ".run.csv.lock").touch()
     (candidate.folder / "part" / "run.csv").write_text("epoch\n")
     return Outcome(State.DONE, score=float(np.sum(getattr(datasets, "values", 0))), epochs=epochs, device="1 x CPU")
 

@@ -140,9 +140,13 @@ def test_a_worker_that_is_killed_costs_an_attempt(executor: RayExecutor, tmp_pat
 
 
 @pytest.mark.filterwarnings("ignore:trial 4")
-def test_a_trial_that_always_kills_its_worker_fails(executor: RayExecutor, tmp_path: Path) -> None:
+def test_a_trial_that_always_kills_its_worker_fails_without_a_word_of_rays(
+    executor: RayExecutor, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     executor.submit(candidate(4, "die:", tmp_path))
-    outcome = ended(executor, 1)[4]
+    executor.submit(candidate(5, "report:60", tmp_path))  # gives Ray the time to speak
+    outcome = ended(executor, 2)[4]
+    assert capfd.readouterr() == ("", "")
     assert outcome.state is State.FAILED
     assert outcome.reason == "the worker died 3 times: the process ended: out of memory, or killed?"
 

@@ -112,6 +112,21 @@ def test_small_searches_are_drawn_too(trials: list[Any], tmp_path: Path) -> None
     assert "</html>" in page.render(made.search(trials, folder=tmp_path))
 
 
+def test_the_head_has_objective_best_trial_budget_and_the_winners_test_score(tmp_path: Path) -> None:
+    scores = [{"metric": "log_loss", "value": 0.125}, {"metric": "accuracy", "value": 0.9375}]
+    winner = {"test": {"main": "accuracy", "scores": scores}}
+    record = made.search(
+        [made.trial(3, score=0.75)], winner=winner, settings={"trials": 50, "time": 900.0}, folder=tmp_path
+    )
+    text = page.render(record)
+
+    for name, value in (
+        ("Judged by", "val_accuracy (more is better)"), ("Best", "0.75 (trial 3)"), ("Trials at most", "50"),
+        ("Time at most", "15 min"), ("Test accuracy of the winner", "0.9375"),
+    ):  # fmt: skip
+        assert f"<dt>{name}</dt><dd>{value}</dd>" in text
+
+
 def test_a_line_goes_below_the_axis_where_a_trial_has_no_value(tmp_path: Path) -> None:
     trials = [made.trial(0, {"x": 1.0, "y": 1.0}), made.trial(1, {"x": 2.0}), made.trial(2, {"x": 3.0, "y": 2.0})]
     lines = [
@@ -172,12 +187,9 @@ def drawn(lifelike: SearchRecord, tmp_path_factory: pytest.TempPathFactory) -> P
     return path
 
 
+@pytest.mark.browser
+@pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver")
 class TestInABrowser:
-    pytestmark = (
-        pytest.mark.browser,
-        pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver"),
-    )
-
     def test_the_console_is_silent_and_nothing_is_requested(self, browser: Any, drawn: Path) -> None:
         open_page(browser, drawn)
         assert browser.get_log("browser") == []

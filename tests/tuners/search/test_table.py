@@ -63,10 +63,8 @@ def report(epoch: int, epochs: int = 30, value: float = 0.5, **more: Any) -> Epo
     return EpochReport(more.pop("part", 0), more.pop("parts", 1), epoch, epochs, {"val_accuracy": value}, **more)
 
 
-def live(
-    console: Console, told: Callable[[LiveTable], object], *, trials: int | None = 20, seconds: float | None = None
-) -> str:
-    with LiveTable(console, made.ACCURACY, made.SPACE, trials=trials, seconds=seconds) as shown:
+def live(console: Console, told: Callable[[LiveTable], object]) -> str:
+    with LiveTable(console, made.ACCURACY, made.SPACE, trials=20) as shown:
         told(shown)
     return printed(console)
 
@@ -82,7 +80,8 @@ def test_a_pipe_gets_a_line_for_each_trial_that_is_over(clock: Clock) -> None:
 
     assert live(pipe(), told).splitlines() == [
         "trial 7: val_accuracy 0.981, 23 epochs, 4.2 s; learning_rate 0.003, optimizer adam",
-        "trial 8: PRUNED: divergence at epoch 2; val_accuracy 0.2, 3 epochs, 4.2 s; learning_rate 0.003, optimizer adam",
+        "trial 8: PRUNED: divergence at epoch 2; val_accuracy 0.2, 3 epochs, 4.2 s; "
+        "learning_rate 0.003, optimizer adam",
         "trial 9: FAILED: out of memory: 4.1 GB asked for; 0 epochs, 0.7 s; learning_rate 0.003, optimizer adam",
         "3 of 20 trials, best val_accuracy 0.981 (trial 7), 0.0 s",
     ]
