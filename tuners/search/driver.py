@@ -444,7 +444,9 @@ def _executor(plan: Plan, workers: int, cluster: str | None) -> Executor:
     from tuners.search.cluster import RayExecutor
 
     files = [] if cluster is None else _own_files(plan.config.recipe)
-    return RayExecutor(plan.datasets, workers=workers or None, address=cluster, files=files)
+    training = plan.config.training
+    gpus = 0.0 if training.accelerator == "cpu" else float(training.devices) or None
+    return RayExecutor(plan.datasets, workers=workers or None, address=cluster, gpus_per_trial=gpus, files=files)
 
 
 def _own_files(recipe: str) -> list[Path]:

@@ -40,9 +40,11 @@ _POINTS, _MOST_POINTS, _LEAST_POINTS = 40_000, 200, 24
 _AXES = 14
 #: Ticks of an axis of categories; the others have none.
 _CATEGORIES = 12
-#: Values that have a tick each.
+#: Whole numbers that have a tick each.
 _FEW = 6
-#: Settings of a search whose names need more words.
+#: Settings of a search that go without saying: with the usual value, or whatever they are.
+_USUAL = {"executions": 1, "folds": 1, "prune": True, "final": "auto", "objective": ..., "factor": ...}
+#: Those whose names need more words.
 _ASKED = {"trials": "Trials at most", "time": "Time at most"}
 #: How trials are marked, in the order in which they are drawn: what is drawn last lies on top.
 _MARKS = ("unknown", "running", "healthy", "warning", "critical", "pruned", "failed")
@@ -151,7 +153,11 @@ def _facts(record: SearchRecord) -> list[tuple[str, str]]:
         facts.append(("Best", f"{wording.score(ranked[0].score)} (trial {ranked[0].number})"))
     facts += _test_score(record.winner)
     facts.append(("Trials' time", wording.duration(spent)))
-    given = {name: value for name, value in record.settings.items() if value not in (None, "", 0, False)}
+    given = {
+        name: value
+        for name, value in record.settings.items()
+        if value not in (None, "", 0, False) and _USUAL.get(name) not in (value, ...)
+    }
     if isinstance(given.get("time"), int | float):
         given["time"] = wording.duration(given["time"])
     return facts + [(_ASKED.get(name, printable(str(name))), wording.value(value)) for name, value in given.items()]
@@ -257,7 +263,8 @@ def _axis_of(column: Column, x: float) -> tuple[_Axis, list[float]]:
     low, high = float(column.distinct[0]), float(column.distinct[-1])
     is_log = column.kind is Kind.LOG
     scale = Scale(low, high, log=True, ticks=_decades(low, high)) if is_log else _scale(column.distinct, log=False)
-    named = column.distinct if len(column.distinct) <= _FEW else scale.ticks if len(scale.ticks) > 1 else (low, high)
+    is_list = len(column.distinct) <= _FEW and all(isinstance(value, int) for value in column.distinct)
+    named = column.distinct if is_list else scale.ticks if len(scale.ticks) > 1 else (low, high)
     told = tuple((_height(scale, v), label) for v, label in zip(named, ticks(named, 8), strict=True))
     axis = _Axis(title, column.path, x, told, "log" if is_log else "")
     return axis, [_height(scale, value) for value in column.values]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import functools
+import gc
 import os
 import platform
 import tempfile
@@ -160,9 +161,11 @@ def _run(job: Job, candidate: Candidate, datasets: Any) -> Outcome:
         return Outcome(State.FAILED, f"{type(error).__name__}: {one_line(error)}", files=told)
 
 
+@functools.cache
 def _real_run() -> Run:
     from tuners.search.task import run_candidate
 
+    gc.freeze()  # a trial is followed by a garbage collection, which need not look at TensorFlow
     return run_candidate
 
 

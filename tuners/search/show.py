@@ -17,7 +17,7 @@ from tuners.search.records import SearchRecord
 
 Format = Literal["table", "csv", "json"]
 
-SCHEMA = "kerasdx-search/1"
+SCHEMA = "kerasdx-search-report/1"
 
 
 def show(folder: Path, format: Format = "table", width: int = 80, top: int = 10) -> str:
