@@ -54,7 +54,7 @@ def test_csv_has_a_row_for_each_trial(few: SearchRecord) -> None:
 def test_json_is_versioned_and_has_everything(few: SearchRecord) -> None:
     found = strict(show.show(few.folder, "json"))
 
-    assert found["schema"] == "kerasdx-search/1"
+    assert found["schema"] == "kerasdx-search-report/1"
     assert found["objective"] == {"name": "val_accuracy", "direction": "max"}
     assert (found["best"], found["ranking"]) == (1, [1, 0, 2])
     assert [trial["state"] for trial in found["trials"]] == ["done", "done", "pruned", "failed"]
