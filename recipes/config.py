@@ -370,8 +370,15 @@ def flattened(content: Mapping[str, Any], where: str, skip: tuple[str, ...] = ()
     return flat
 
 
-def read(path: str | Path) -> dict[str, Any]:
+def read(path: str | Path, option: str = "--config") -> dict[str, Any]:
     """Return the content of a configuration file, YAML or JSON, as it stands.
+
+    Parameters
+    ----------
+    path
+        Of the file.
+    option
+        By which the user has named it, for the error.
 
     Raises
     ------
@@ -385,7 +392,7 @@ def read(path: str | Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
         content = json.loads(text) if path.suffix == ".json" else _from_yaml(text)
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}; name a YAML or JSON file with --config") from None
+        raise ConfigError(f"{path}: {error.strerror}; name a YAML or JSON file with {option}") from None
     except _UNREADABLE as error:
         raise ConfigError(f"{path}: not valid {_form(path)}: {' '.join(str(error).split())[:200]}") from None
     if not isinstance(content, dict):

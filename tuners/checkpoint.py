@@ -43,6 +43,8 @@ class Counters:
         Number of the phase that the next epoch belongs to.
     phase_start
         The epoch at which it began.
+    phases
+        Epochs of each phase that has come to its end.
     epoch
         Epochs that are done.
     best, best_epoch
@@ -61,6 +63,7 @@ class Counters:
 
     phase: int = 0
     phase_start: int = 0
+    phases: list[int] = field(default_factory=list)
     epoch: int = 0
     best: float = float("inf")
     best_epoch: int = -1

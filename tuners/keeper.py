@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from recipes.errors import RecipeError
 from tuners.checkpoint import Array, Checkpoint, Counters, State, values
 from tuners.objective import Objective
 
@@ -96,7 +97,9 @@ class Keeper(keras.callbacks.Callback):
             value = float(logs.get("loss", math.nan))
             is_best = math.isfinite(value)
         else:
-            value = float(logs.get(objective.name, math.nan))
+            if objective.name not in logs:
+                raise RecipeError(f"{objective.name!r} is no column of the log; there are: {', '.join(logs)}")
+            value = float(logs[objective.name])
             is_best = objective.is_better(value, counters.best if counters.best_epoch >= 0 else None)
         if is_best:
             counters.best, counters.best_epoch, counters.waited = value, epoch, 0

@@ -92,7 +92,7 @@ def record(
         },
         note=folder.card.read_text(encoding="utf-8").partition("---\n")[2].partition("---\n")[2],
         artifacts=tuple(path for path in files if path.exists()),
-        is_failed=result["over"] != "trained",
+        is_failed=result["over"].startswith("stopped: "),
     )
 
 

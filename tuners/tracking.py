@@ -103,6 +103,25 @@ class TrainingRecord:
     key: str = ""
 
 
+@dataclass(frozen=True)
+class Within:
+    """What a training is in the store, where it is part of something.
+
+    Parameters
+    ----------
+    parent
+        Id of the run that it belongs to; empty: to none.
+    name
+        Of its own run; empty: that of its folder.
+    key
+        As of `TrainingRecord`.
+    """
+
+    parent: str = ""
+    name: str = ""
+    key: str = ""
+
+
 def store_uri(root: Path) -> str:
     """Return the store that ``MLFLOW_TRACKING_URI`` names, else that of a working directory; nothing is made."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}{(root / DEFAULT_STORE).resolve().as_posix()}"

@@ -24,8 +24,11 @@ from tuners.folder import Folder, next_free
 from tuners.judging import judge
 from tuners.progress import Ticker
 from tuners.score import Evaluation
-from tuners.tracking import TrainingRecord
+from tuners.tracking import TrainingRecord, Within
 from tuners.trial import Trial
+
+#: A training for itself.
+NOTHING = Within()
 
 
 @dataclass(frozen=True)
@@ -68,8 +71,7 @@ def train(
     folder: str | Path | None = None,
     resume: bool = False,
     track: bool | str = True,
-    parent: str = "",
-    name: str = "",
+    within: Within = NOTHING,
     on_finding: Any = "stop",
     callbacks: Sequence[keras.callbacks.Callback] = (),
     console: Console | None = None,
@@ -90,8 +92,8 @@ def train(
     track
         Whether to log the training to MLflow: a tracking URI, or True for ``MLFLOW_TRACKING_URI``, else the store
         ``mlruns/mlflow.db`` of the working directory.
-    parent, name
-        In MLflow: id of the run that it belongs to, and its own name; empty: to none, and that of the folder.
+    within
+        What it is part of, in MLflow.
     on_finding
         As of `diagnose.Monitor`.
     callbacks
@@ -144,7 +146,7 @@ def train(
             if not resume:
                 place.withdraw()
             raise
-        return _concluded(config, data, place, done, partial(_tracked, track=track, parent=parent, name=name))
+        return _concluded(config, data, place, done, partial(_tracked, track=track, within=within))
 
 
 def _concluded(
@@ -180,11 +182,11 @@ def _diagnosed(place: Folder, done: Trial) -> Report:
         return done.monitor.report
 
 
-def _tracked(record: TrainingRecord, *, track: bool | str, parent: str, name: str) -> str | None:
+def _tracked(record: TrainingRecord, *, track: bool | str, within: Within) -> str | None:
     """Log the training to MLflow and return the run's id; a store that fails costs a line, and not the training."""
     if not track:
         return None
-    record = replace(record, parent=parent, run=name or record.run)
+    record = replace(record, parent=within.parent, run=within.name or record.run, key=within.key)
     try:
         return tracking.log_training(record, None if track is True else str(track))
     except tracking.TrackingError as error:

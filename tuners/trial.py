@@ -31,6 +31,8 @@ from tuners.keeper import Keeper
 from tuners.objective import Objective
 from tuners.progress import Ticker
 
+#: Begins what `ended` returns where nothing but the time ended a training: it can go on.
+ENDED_BY_TIME = "search stopped"
 #: Samples of each split that the fingerprint looks at.
 _LOOKED_AT = 64
 
@@ -142,6 +144,8 @@ class _Training:
         self.phases = self.recipe.phases(config, data.facts)
         self.checkpoint = Checkpoint(checkpoint) if checkpoint else None
         self.counters = (self.checkpoint and self.checkpoint.counters()) or Counters()
+        if self.counters.over.startswith(ENDED_BY_TIME):
+            self.counters.over = ""
         self.is_resumed = self.counters.epoch > 0
         self._check_fingerprint()
         if log is not None and self.checkpoint is not None:
@@ -213,6 +217,7 @@ class _Training:
             counters.over = "trained"
         else:
             self.keeper.restore_best(model)
+        counters.phases = [*counters.phases, counters.epoch - counters.phase_start]
         counters.phase, counters.phase_start, counters.waited = number + 1, counters.epoch, 0
         counters.callbacks = {}
         self._save()
@@ -247,7 +252,7 @@ def _own_errors(config: Config) -> Iterator[None]:
     """Tell in a line what goes wrong in the training of a model that the user wrote."""
     try:
         yield
-    except (RecipeError, OSError):
+    except (RecipeError, OSError, MemoryError):
         raise
     except Exception as error:
         if ":" not in config.recipe:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 #: Strategies of ours and of KerasTuner.
 STRATEGIES = ("random", "bayesian", "hyperband")
 
-Search = Callable[[Problem, "Samples", float], None]
+Search = Callable[[Problem, "Samples"], None]
 
 
 def names() -> tuple[str, ...]:
@@ -45,8 +45,8 @@ def search(arm: str) -> Search:
     from benchmarks.search import rivals
 
     if maker == "kerastuner":
-        return lambda problem, samples, _seconds: rivals.kerastuner(strategy, problem, samples)
-    return lambda problem, samples, _seconds: rivals.optuna_tpe(problem, samples, prune=rest.endswith("asha"))
+        return partial(rivals.kerastuner, strategy)
+    return partial(rivals.optuna_tpe, prune=rest.endswith("asha"))
 
 
 def confine(core: int) -> None:
@@ -71,7 +71,7 @@ def run(arm: str, problem: Problem, seconds: float) -> dict[str, Any]:
     before, load = memory(), os.getloadavg()[0]
     watch = Watch(samples, seconds)
     with watch.watching():
-        run_search(problem, samples, seconds)
+        run_search(problem, samples)
     return {
         **asdict(watch.seen),
         "chance": [samples.chance(split[1]) for split in (samples.validation, samples.test)],

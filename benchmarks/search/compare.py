@@ -1,9 +1,11 @@
 """Searches of equal time side by side, each in a process and on a processor core of its own.
 
     python -m benchmarks.search compare [--seconds S] [--seeds N] [--only ARM] [--data NAME] [--jobs N] [--output FILE]
+                                        [--budget-minutes N]
 
-What is done stands in the file, and is not done again. `report` makes tables of it. For each seed and data set the
-searches run in an order of their own, so that no search has the busy hours of the machine.
+What is done stands in the file, and is not done again. `report` makes tables of it. All searches of a data set and a
+seed come one after the other, in an order that is drawn for them, so that no search has the busy hours of the machine;
+first all data sets with the first seed. So whoever has an hour gets most of a seed with ``--budget-minutes 60``.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ class Task:
 
 
 def planned(arms: Sequence[str], problems: Sequence[str], seeds: int, seconds: float) -> Iterator[Task]:
-    """Yield all searches, seed by seed: a benchmark that is broken off has whole seeds."""
+    """Yield all searches, seed by seed and data set by data set: one that is broken off has all of most of them."""
     for seed in range(seeds):
         order = np.random.default_rng(seed)
         for problem in order.permutation(problems):
@@ -72,6 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", action="append", help="data set, or RECIPE/DATA; repeatable")
     parser.add_argument("--jobs", type=int, default=1, help="searches at a time, each on a processor core of its own")
     parser.add_argument("--output", type=Path, default=OUTPUT)
+    process.add_budget(parser)
     arguments = parser.parse_args(argv)
     problems = [name for name in PROBLEMS if not arguments.data or {name, name.partition("/")[2]} & set(arguments.data)]
     if not problems:
@@ -91,7 +94,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         failed += "error" in record
         print(f"{number:>4}/{len(left)} {time.monotonic() - begun:>6.0f} s  {told(task, record)}", flush=True)
 
-    process.side_by_side(left, arguments.jobs, measured, done)
+    unbegun = process.side_by_side(left, arguments.jobs, measured, done, 60 * arguments.budget_minutes)
+    if unbegun:
+        print(f"the minutes are over: {unbegun} searches are left, for which the same command goes on")
     return 1 if failed else 0
 
 

@@ -21,6 +21,9 @@ class Estimate:
     high: float
 
     def told(self, form: str = ".3f") -> str:
+        """Return it for people; without an interval that is unbounded."""
+        if not np.isfinite(self.high):
+            return f"{self.value:{form}}"
         return f"{self.value:{form}} ({self.low:{form}} to {self.high:{form}})"
 
 
@@ -39,6 +42,11 @@ def ratio(ours: Sequence[float], others: Sequence[float]) -> Estimate:
     """Return the geometric mean of the ratios of pairs, with Student's interval of the logarithms."""
     of_logarithms = mean(np.log(np.asarray(ours) / np.asarray(others)))
     return Estimate(*(float(np.exp(part)) for part in (of_logarithms.value, of_logarithms.low, of_logarithms.high)))
+
+
+def rounds(count: int) -> str:
+    """Return how many rounds there were, for people; of a single one no interval can be told."""
+    return f"{count} rounds" if count > 1 else "1 round"
 
 
 def share(count: int, of: int) -> Estimate:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from benchmarks.search.problem import Choice, Problem, Wide
+from benchmarks.search.problem import ENDLESS, Choice, Problem, Wide
 from benchmarks.search.samples import Samples
 from tuners.search import driver
 from tuners.search.executor import Executor
@@ -28,10 +28,10 @@ def space(wide: Wide) -> Space:
     )
 
 
-def search(strategy: str, problem: Problem, samples: Samples, seconds: float, *, prune: bool) -> None:
-    """Search for so many seconds in the wide space."""
+def search(strategy: str, problem: Problem, samples: Samples, *, prune: bool) -> None:
+    """Search in the wide space until the time is up, which ends it as it ends others: in the midst of a trial."""
     settings = SearchSettings.of(
-        strategy=strategy, objective=samples.objective, time=seconds, seed=problem.seed, prune=prune, final="restore"
+        strategy=strategy, objective=samples.objective, time=ENDLESS, seed=problem.seed, prune=prune, final="restore"
     )
     with tempfile.TemporaryDirectory() as folder:
         driver.search(

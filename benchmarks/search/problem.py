@@ -50,6 +50,8 @@ _SIZES: Mapping[str, Wide] = {
     "cnn": {"model.width": Number(4, 32, log=True), "model.depth": Number(1, 3)},
 }
 
+#: Trials, or seconds, that no search reaches: `watch` ends them all.
+ENDLESS = 1_000_000
 #: The same end of a training for everybody.
 EPOCHS = 30
 PATIENCE = 8

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import math
 import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -56,9 +59,24 @@ def cores() -> list[int]:
     return sorted(os.sched_getaffinity(0))
 
 
+def add_budget(parser: argparse.ArgumentParser) -> None:
+    """Let the command line say for how many minutes searches are begun."""
+    parser.add_argument(
+        "--budget-minutes",
+        type=float,
+        default=math.inf,
+        metavar="N",
+        help="begin no search after so many minutes; the same command goes on with those that are left",
+    )
+
+
 def side_by_side(
-    tasks: Sequence[_Task], jobs: int, run: Callable[[_Task, int], _Done], done: Callable[[_Task, _Done], None]
-) -> None:
+    tasks: Sequence[_Task],
+    jobs: int,
+    run: Callable[[_Task, int], _Done],
+    done: Callable[[_Task, _Done], None],
+    seconds: float = math.inf,
+) -> int:
     """Run tasks, as many at a time as there are jobs, each with a processor core that no other has.
 
     Parameters
@@ -69,15 +87,23 @@ def side_by_side(
         (task, core) -> what came of it; called in a thread.
     done
         Called with each task and what came of it, one at a time.
+    seconds
+        After which no task is begun any more.
+
+    Returns
+    -------
+    int
+        How many tasks were not begun.
     """
+    deadline, unbegun = time.monotonic() + seconds, 0
     free: SimpleQueue[int] = SimpleQueue()
     for core in cores()[:jobs]:
         free.put(core)
 
-    def on_a_core(task: _Task) -> _Done:
+    def on_a_core(task: _Task) -> _Done | None:
         core = free.get()
         try:
-            return run(task, core)
+            return run(task, core) if time.monotonic() < deadline else None
         finally:
             free.put(core)
 
@@ -85,7 +111,12 @@ def side_by_side(
         waiting = {pool.submit(on_a_core, task): task for task in tasks}
         try:
             for future in as_completed(waiting):
-                done(waiting[future], future.result())
+                came = future.result()
+                if came is None:
+                    unbegun += 1
+                else:
+                    done(waiting[future], came)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+    return unbegun

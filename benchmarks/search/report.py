@@ -7,7 +7,7 @@ there is a model, its score is that of always answering the most frequent class,
 
 - target: for each data set and seed, the median over all searches of the best validation score at half of the time. The
   time to it is the median over the seeds.
-- trials: those that ended within the time, pruned ones too; epochs: all that did.
+- trials: those that ended within the time, pruned ones too; not the one that the time cuts. Epochs: all that ended.
 - MB per trial: by how much resident memory grew from the second trial to the last, divided by the trials between.
 - area: that below the curve of the best validation score over time, as a share: 0 is chance from begin to end, 1 is the
   best score of any search on that data set and seed from the first second on.
@@ -78,7 +78,7 @@ class Run:
 
     @property
     def trials(self) -> int:
-        return sum(fit["ended"] is not None for fit in self.content["fits"])
+        return sum(fit["ended"] is not None and fit["ended"] <= self.seconds for fit in self.content["fits"])
 
     @property
     def epochs(self) -> int:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import gc
+import math
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
 import keras_tuner
 import optuna
 
-from benchmarks.search.problem import Choice, Number, Problem, Wide
+from benchmarks.search.problem import ENDLESS, Choice, Number, Problem, Wide
 from benchmarks.search.samples import Samples
 from recipes import build
-
-#: Trials that nobody reaches: the time ends the search.
-ENDLESS = 1_000_000
 
 
 class Hypermodel(keras_tuner.HyperModel):
@@ -112,12 +110,17 @@ def optuna_tpe(problem: Problem, samples: Samples, *, prune: bool, trials: int =
         )
         if reports.is_pruned:
             raise optuna.TrialPruned
-        return max(history.history[samples.objective])
+        return best(history.history[samples.objective])
 
     pruner = optuna.pruners.SuccessiveHalvingPruner() if prune else optuna.pruners.NopPruner()
     sampler = optuna.samplers.TPESampler(seed=problem.seed)
     study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
     study.optimize(objective, n_trials=trials, catch=(Exception,))
+
+
+def best(values: Iterable[float]) -> float:
+    """Return the largest finite value; NaN, which fails a trial of Optuna's, only where there is none."""
+    return max(filter(math.isfinite, values), default=math.nan)
 
 
 def _suggested(trial: optuna.Trial, path: str, parameter: Number | Choice) -> Any:

@@ -2,6 +2,7 @@
 
     python -m benchmarks.search wrongly-stopped [--trials N] [--seeds N] [--data NAME] [--space wide|default]
                                                 [--strategy NAME] [--jobs N] [--output FILE] [--report]
+                                                [--budget-minutes N]
 
 Searches with pruning on, whose pruned trials are trained to their end all the same (`shadow`). A trial is stopped
 wrongly if it ends in the best quarter of its search: with a score at least as good as that of the trial that closes the
@@ -12,8 +13,8 @@ good as the best quarter" tells how many.
 A pruned trial keeps the score that it has. So of those stopped wrongly the ones count as lost that had not yet come to
 the best quarter when they were stopped.
 
-Exit code 1: more than 2 % of the stopped trials were stopped wrongly. Trials that became NaN have no score and are no
-pruned ones.
+Exit code 1: more than 2 % of the stopped trials were stopped wrongly, or a search failed. Trials that became NaN have
+no score and are no pruned ones.
 """
 
 from __future__ import annotations
@@ -151,10 +152,10 @@ def _share(count: int, of: int) -> str:
 
 
 def planned(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Yield what is to be run, seed by seed."""
+    """Yield what is to be run, seed by seed and data set by data set: both spaces of each come together."""
     for seed in range(arguments.seeds):
-        for space in arguments.space or SPACES:
-            for problem in PROBLEMS:
+        for problem in PROBLEMS:
+            for space in arguments.space or SPACES:
                 if not arguments.data or {problem, problem.partition("/")[2]} & set(arguments.data):
                     yield {
                         "space": space,
@@ -185,6 +186,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=1, help="searches at a time, each on a processor core of its own")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     parser.add_argument("--report", action="store_true", help="only the tables of what is there")
+    process.add_budget(parser)
     arguments = parser.parse_args(argv)
     if not 1 <= arguments.jobs <= len(process.cores()):
         parser.error(f"--jobs: there are {len(process.cores())} processor cores")
@@ -199,10 +201,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         told = record.get("error") or f"{sum(bool(trial['pruned']) for trial in record['trials'])} stopped"
         print(f"{task['space']:<8} {task['problem']:<18} seed {task['seed']}  {told}", file=sys.stderr, flush=True)
 
+    unbegun = 0
     if not arguments.report:
         known = there()
         left = [task for task in wanted if not any(task.items() <= record.items() for record in known)]
-        process.side_by_side(left, arguments.jobs, measured, done)
+        unbegun = process.side_by_side(left, arguments.jobs, measured, done, 60 * arguments.budget_minutes)
     records = there()
     if not records:
         print(f"{arguments.output}: no such search in it", file=sys.stderr)
@@ -211,7 +214,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     count = _count(records)
     is_met = count.wrongly <= BAR * count.stopped
     print(f"\nstopped wrongly: {_share(count.wrongly, count.stopped)}; bar {BAR:.0%}: {'met' if is_met else 'MISSED'}")
-    return 0 if is_met and len(records) == len(wanted) else 1
+    if unbegun:
+        print(f"the minutes are over: {unbegun} of {len(wanted)} searches are left, for which the same command goes on")
+    return 0 if is_met and len(records) + unbegun == len(wanted) else 1
 
 
 if __name__ == "__main__":

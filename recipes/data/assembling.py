@@ -88,8 +88,9 @@ def _with_validation_in_training(source: Source) -> Source:
     else:
         x = storage.joined(train.x, own.x)
     groups = None
-    if train.groups is not None and own.groups is not None:
-        groups = np.concatenate([train.groups, own.groups])
+    if train.groups is not None:  # what has no group is one of its own
+        others = np.array([f"validation {row}" for row in range(len(own))]) if own.groups is None else own.groups
+        groups = np.concatenate([train.groups.astype(str), others.astype(str)])
     joined = Part(x, np.concatenate([train.y, own.y]), np.concatenate([train.ids, own.ids]), groups)
     return replace(source, parts={**parts, "train": joined})
 

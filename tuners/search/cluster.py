@@ -49,6 +49,33 @@ class _Attempt:
     is_running: bool = False
 
 
+@dataclass(frozen=True)
+class _Wish:
+    """How many GPUs a trial is to have, None being one, and whether it needs them."""
+
+    gpus: float | None
+    is_need: bool
+
+    def granted(self, most: float, *, may_grow: bool) -> float:
+        """Return how many a trial gets where no machine has more than so many.
+
+        Raises
+        ------
+        RecipeError
+            There are not so many, and there never will be.
+        """
+        if not most and not self.is_need:
+            return 0.0
+        wanted = min(1.0, most or 1.0) if self.gpus is None else self.gpus
+        if wanted > most and not may_grow:
+            there = f"this machine has {most:g}" if most else "Ray finds none on this machine"
+            raise RecipeError(
+                f"a trial needs {wanted:g} GPUs, and {there}; set training.devices to fewer, or "
+                "training.accelerator to cpu"
+            )
+        return wanted
+
+
 class RayExecutor:
     """Runs trials in processes of Ray, as many at a time as there is room for.
 
@@ -64,7 +91,9 @@ class RayExecutor:
         Cores that a trial uses. None: of this machine, its share; of a cluster, one, and beside a GPU the cores that
         there are for each.
     gpus_per_trial
-        GPUs that a trial gets; None: one where there are any; 0: none.
+        GPUs that a trial gets where there are any; None: one; 0: none.
+    needs_gpu
+        Whether a trial is worth nothing without; else it gets none where no machine has one now.
     attempts
         How often a trial is begun whose process or machine dies.
     run
@@ -76,7 +105,7 @@ class RayExecutor:
     ------
     RecipeError
         Ray is not installed or does not start, the cluster does not answer, refuses the token, or has other versions
-        of the packages.
+        of the packages; or this machine has not the GPUs that a trial needs.
     """
 
     def __init__(
@@ -87,6 +116,7 @@ class RayExecutor:
         address: str | None,
         cpus_per_trial: float | None = None,
         gpus_per_trial: float | None = None,
+        needs_gpu: bool = False,
         attempts: int = 3,
         run: Run | None = None,
         files: Sequence[Path] = (),
@@ -98,27 +128,30 @@ class RayExecutor:
         self._scratch = tempfile.TemporaryDirectory(prefix="tune-", ignore_cleanup_errors=True)
         self._is_open = False
         try:
-            self._open(datasets, cpus_per_trial, gpus_per_trial, files)
+            self._open(datasets, cpus_per_trial, _Wish(gpus_per_trial, needs_gpu), files)
         except BaseException:
             self.close()
             raise
 
-    def _open(self, datasets: Any, cpus: float | None, gpus: float | None, files: Sequence[Path]) -> None:
+    def _open(self, datasets: Any, cpus: float | None, wish: _Wish, files: Sequence[Path]) -> None:
         if self._address is None:
             assert self._workers is not None
-            ray_session.start(self._workers, threads=int(cpus or max(1, _cores() // self._workers)))
+            ray_session.start(self._workers)
         else:
-            ray_session.join(self._address, threads=int(max(1.0, cpus or 1.0)), files=files)
+            ray_session.join(self._address, files=files)
         self._is_open = True
         import ray
 
         nodes = _alive()
-        self._gpus = gpus if gpus is not None else min(1.0, max(node.get("GPU", 0.0) for node in nodes.values()))
-        # On this machine a place is a CPU of Ray, whatever its cores: `ray_session.start` has made as many.
-        self._cpus = 1.0 if self._address is None else cpus or _cores_beside_gpu(nodes.values(), self._gpus)
-        if self._address is not None:
+        self._gpus = wish.granted(max(node.get("GPU", 0.0) for node in nodes.values()), may_grow=bool(self._address))
+        if self._address is None:
+            assert self._workers is not None
+            # A place is a CPU of Ray, whatever its cores: `ray_session.start` has made as many.
+            self._cpus, cores = 1.0, cpus or _cores() // self._workers
+        else:
+            self._cpus = cores = cpus or _cores_beside_gpu(nodes.values(), self._gpus)
             _compare_versions(nodes)
-        self._send = self._task()
+        self._send = self._task(threads=max(1, int(cores)))
         self._datasets = ray.put(datasets)
         self._mailbox = _mailbox()
         self._seen = 0
@@ -128,7 +161,7 @@ class RayExecutor:
         self._looked = -math.inf
         self._look()
 
-    def _task(self) -> Any:
+    def _task(self, threads: int) -> Any:
         import ray
 
         from tuners.search.ray_worker import run_job
@@ -136,6 +169,7 @@ class RayExecutor:
         return ray.remote(
             num_cpus=self._cpus,
             num_gpus=self._gpus,
+            runtime_env={"env_vars": ray_session.threads(threads)},  # beside what the session has set
             max_retries=0,  # attempts are counted here
             # TensorFlow keeps the memory of a GPU, and that GPU, until its process ends.
             max_calls=1 if self._gpus else TRIALS_PER_PROCESS,
@@ -163,7 +197,7 @@ class RayExecutor:
         Raises
         ------
         RecipeError
-            No machine has room for a trial, for minutes; a disk is full.
+            No machine has room for a trial, for minutes; a disk is full; a machine has other packages.
         """
         import ray
 
@@ -212,7 +246,7 @@ class RayExecutor:
         try:
             outcome: Outcome = ray.get(reference)
         except failures.RayTaskError as error:
-            self._check_disk(error)
+            _check_machine(error)
             outcome = Outcome(State.FAILED, _cause(error))
         except failures.RuntimeEnvSetupError as error:
             raise RecipeError(f"Ray cannot set up a worker: {one_line(error)}") from None
@@ -235,11 +269,6 @@ class RayExecutor:
         )
         self._begin(attempt.candidate, attempt.begun, attempt.parent, attempt.number + 1)
         return None
-
-    def _check_disk(self, error: Any) -> None:
-        cause = error.cause
-        if isinstance(cause, OSError):
-            raise RecipeError(f"a worker cannot write: {one_line(cause)}; make room, and begin the search again")
 
     def _look(self) -> None:
         """Note how many trials there is room for, and say where there is none."""
@@ -273,6 +302,23 @@ class RayExecutor:
             self._running.clear()
             ray.shutdown(wait_for_processes=True)
         self._scratch.cleanup()
+
+
+def _check_machine(error: Any) -> None:
+    """Look whether what a task has died of is its machine's fault: that would end all trials that are sent there.
+
+    Raises
+    ------
+    RecipeError
+        Its disk is full, or it has other packages or none.
+    """
+    from tuners.search.ray_worker import OtherVersionsError, is_disk_full
+
+    cause = error.cause
+    if is_disk_full(cause):
+        raise RecipeError(f"a worker cannot write: {one_line(cause)}; make room, and begin the search again")
+    if isinstance(cause, OtherVersionsError):
+        raise RecipeError(f"{one_line(cause)}, and begin the search again")
 
 
 def _mailbox() -> Any:

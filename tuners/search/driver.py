@@ -11,7 +11,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -23,6 +23,7 @@ from diagnose.readers import read as read_log
 from recipes.config import Config
 from recipes.data import Data
 from recipes.errors import RecipeError
+from tuners import devices
 from tuners.folder import folder_names, next_free
 from tuners.search import winner
 from tuners.search.executor import Executor
@@ -147,18 +148,20 @@ def search(
     """
     settings, console = settings or SearchSettings(), console or Console(quiet=True)
     console.file = console.file  # what trials print goes elsewhere, what is told of them stays here
+    if not workers and cluster is None:
+        devices.strategy(config.training)  # before anything is computed: afterwards it cannot be chosen
     plan = Plan.of(config.anchored(), space, settings, data)
-    known = _observations(plan, warm_start, console)
-    content = plan.content(track)
+    known, notes = _observations(plan, warm_start)
+    content = plan.content(track, warm_start)
     place = SearchFolder(Path(folder)) if folder is not None else _place(plan.config, content)
     with place.held():
-        goes_on = place.begin(content)
-        console.print(_opening(plan, place, goes_on=goes_on), markup=False, highlight=False)
+        plan = _with_budget(plan, place)
+        goes_on = place.begin(plan.content(track, warm_start))
+        console.print(_opening(plan, place, notes, goes_on=goes_on), markup=False, highlight=False)
         journal = Journal(place.journal)
         journal.open()
-        if not journal.events:
-            for values, score in known:
-                journal.append("warm", values=values, score=score)
+        if known and not journal.events:
+            journal.append("warm", trials=known)
         executor = _executor(plan, workers, cluster)
         try:
             return _Driver(plan, place, journal, executor, console, track, is_shipped=cluster is not None).run()
@@ -172,7 +175,15 @@ def _place(config: Config, content: Mapping[str, Any]) -> SearchFolder:
     return found[-1] if found else SearchFolder(next_free(config, prefix=PREFIX).path)
 
 
-def _opening(plan: Plan, place: SearchFolder, *, goes_on: bool) -> str:
+def _with_budget(plan: Plan, place: SearchFolder) -> Plan:
+    """Return the plan with the budget that the search was begun with, where no other one is asked for."""
+    if plan.settings.trials or plan.settings.time or not place.settings.exists():
+        return plan
+    before = place.read_settings()["budget"]
+    return replace(plan, settings=plan.settings.model_copy(update={name: before[name] for name in ("trials", "time")}))
+
+
+def _opening(plan: Plan, place: SearchFolder, notes: Sequence[str], *, goes_on: bool) -> str:
     """Return what is about to happen."""
     facts = plan.datasets.first.facts
     counts = ", ".join(f"{count:,} {name}" for name, count in facts.samples.items())
@@ -181,8 +192,7 @@ def _opening(plan: Plan, place: SearchFolder, *, goes_on: bool) -> str:
     many += [f"{settings.folds} folds"] if settings.folds > 1 else []
     lines = [
         f"{plan.config.recipe_name} on {facts.name}: {facts.task.kind}, {counts} samples",
-        *(f"  note: {text}" for text in facts.notes),
-        *(f"  note: {text}" for text in cautions(plan)),
+        *(f"  note: {text}" for text in (*facts.notes, *cautions(plan), *notes)),
         f"  {settings.strategy} search for {plan.objective}{f' ({chr(44).join(many)})' if many else ''}, "
         f"up to {plan.config.training.epochs} epochs a trial:",
         *(f"    {parameter.path}: {parameter.describe()}" for parameter in plan.space),
@@ -234,9 +244,14 @@ class _Driver:
             for interrupted in self._story.open_trials():
                 self._submit(interrupted)
             self._fill()
-            while self._running:
-                self._ended(*self._executor.next(self._on_report))
-                self._fill()
+            try:
+                while self._running:
+                    self._ended(*self._executor.next(self._on_report))
+                    self._fill()
+            except KeyboardInterrupt:
+                for number in sorted(self._running):  # no trial is to blame for that
+                    self._take("interrupted", number=number)
+                raise
             self._executor.close()
             if not self._story.is_finished:
                 self._take("finished")
@@ -308,6 +323,7 @@ class _Driver:
             return
         self._take("begun", number=number)
         self._pruning.forget(number)
+        self._recall(number, number if asked.parent is None else asked.parent)
         self._table.started(number, asked.values, asked.attempts + 1)
         self._executor.submit(self._candidate(asked))
 
@@ -329,6 +345,7 @@ class _Driver:
             prune=plan.settings.prune,
             keep=self._keep(),
             parent=None if asked.parent is None else self._place.trial(asked.parent),
+            begins=0 if asked.parent is None else self._story.epochs[asked.parent],
         )
 
     def _keep(self) -> bool | float:
@@ -388,9 +405,13 @@ class _Driver:
         """Tell the pruning of the trials that ended before this process began."""
         for each in self._story.trials.values():
             if each.outcome is not None:
-                for part, log in enumerate(logs(self._place.trial(each.number))):
-                    with suppress(ReadError):
-                        self._pruning.recall(each.number, part, read_log(log)[0].series)
+                self._recall(each.number, each.number)
+
+    def _recall(self, number: int, source: int) -> None:
+        """Tell the pruning how far a trial had come, by its own log or by that of the one that it goes on from."""
+        for part, log in enumerate(logs(self._place.trial(source))):
+            with suppress(ReadError):
+                self._pruning.recall(number, part, read_log(log)[0].series)
 
     def _crown(self) -> Training | None:
         """Make a model of the best trial."""
@@ -404,7 +425,7 @@ class _Driver:
             self._plan.data_of(best.values),
             is_restored=self._plan.is_kept,
             track=self._courier.track,
-            parent=self._courier.parent,
+            within=self._courier.within(best),
             console=self._console,
         )
 
@@ -416,8 +437,9 @@ def _oracle(plan: Plan, events: Sequence[Event]) -> Oracle:
     if settings.trials:  # where there are to be fewer than there are already, these are still its trials
         settings = settings.model_copy(update={"trials": max(settings.trials, asked)})
     oracle = Oracle(plan.space, settings, plan.objective, plan.config.training.epochs)
-    if warm := [(event["values"], event["score"]) for event in events if event["event"] == "warm"]:
-        oracle.warm(warm)
+    for event in events:
+        if event["event"] == "warm":
+            oracle.warm([(values, score) for values, score in event["trials"]])
     oracle.replay(_retold(events))
     return oracle
 
@@ -465,11 +487,12 @@ def _shipped(config: Config) -> Config:
 
 
 def _observations(
-    plan: Plan, folders: Sequence[Path | str], console: Console
-) -> list[tuple[Mapping[str, Any], float | None]]:
-    """Return values and scores of the trials of earlier searches, for the oracle to know."""
+    plan: Plan, folders: Sequence[Path | str]
+) -> tuple[list[tuple[Mapping[str, Any], float | None]], list[str]]:
+    """Return values and scores of the trials of earlier searches, for the oracle to know, and what is to be told."""
     oracle = Oracle(plan.space, plan.settings, plan.objective, plan.config.training.epochs)
     found: list[tuple[Mapping[str, Any], float | None]] = []
+    notes = []
     for folder in folders:
         record = read(Path(folder))
         if record.objective != plan.objective:
@@ -477,7 +500,7 @@ def _observations(
         fixed = _fixed_then(SearchFolder(Path(folder)).config(), plan.space, record)
         known = [({**fixed, **each.values}, each.score) for each in record.trials if each.outcome is not None]
         left_out = oracle.warm(known)
-        told = f"told of {len(known) - left_out} trials of {folder}"
-        console.print(f"{told}; {left_out} are not of this space" if left_out else told, markup=False, highlight=False)
+        told = f"the oracle knows {len(known) - left_out} trials of {folder}"
+        notes.append(f"{told}; {left_out} are not of this space" if left_out else told)
         found += known
-    return found
+    return found, notes

@@ -118,7 +118,9 @@ class SearchFolder:
         except RecipeError:
             return False
         is_same = _fixed(before) == _fixed(json.loads(_json({"schema": SCHEMA, **content})))
-        return is_same and (not story.is_finished or self.winner.read_result() is None)
+        has_winner = self.winner.read_result() is not None
+        is_over = story.is_finished and (has_winner or all(each.score is None for each in story.trials.values()))
+        return is_same and not is_over
 
     def read_settings(self) -> dict[str, Any]:
         """Return what the search was begun with.
@@ -182,7 +184,7 @@ class Journal:
             There is no room.
         """
         entry = {"event": event, "time": round(time.time(), 3), **content}
-        line = (_json(entry) + "\n").encode()
+        line = (_json(entry) + "\n").encode("utf-8", errors="backslashreplace")
         with self._path.open("ab", buffering=0) as file:
             before = file.tell()
             try:
@@ -207,7 +209,7 @@ class Story:
     epochs
         Number -> the epochs that were proposed for it.
     logged
-        Number -> id of its MLflow run; of the whole search by -1.
+        Store and number -> id of the MLflow run; of the whole search by -1.
     seconds
         Spent by all processes that have worked on it.
     is_finished
@@ -216,7 +218,7 @@ class Story:
 
     trials: dict[int, TrialRecord] = field(default_factory=dict)
     epochs: dict[int, int] = field(default_factory=dict)
-    logged: dict[int, str] = field(default_factory=dict)
+    logged: dict[tuple[str, int], str] = field(default_factory=dict)
     seconds: float = 0.0
     is_finished: bool = False
     _last: float | None = None
@@ -245,12 +247,15 @@ class Story:
         elif kind == "begun":
             trial = self.trials[event["number"]]
             self.trials[trial.number] = replace(trial, started=event["time"], attempts=trial.attempts + 1)
+        elif kind == "interrupted":
+            trial = self.trials[event["number"]]
+            self.trials[trial.number] = replace(trial, attempts=trial.attempts - 1)
         elif kind == "ended":
             trial = self.trials[event["number"]]
             outcome = outcome_of(event["outcome"])
             self.trials[trial.number] = replace(trial, outcome=outcome)
         elif kind == "logged":
-            self.logged[event["number"]] = event["run"]
+            self.logged[event["store"], event["number"]] = event["run"]
         elif kind == "finished":
             self.is_finished = True
 

@@ -3,7 +3,8 @@
 KerasTuner learns of hyperparameters in the trials, as they are asked for. Here they are known before the first: the
 function is called with its defaults, then until each of its conditional scopes was entered, then with each value of
 its lists and with the ends of its whole numbers. What is asked for with some values and not with others, as ``units_3``
-in a loop over ``layers``, gets that as its condition.
+in a loop over ``layers``, gets that as its condition. Where a name turns up so, all is varied once more from there: it
+may depend on several.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class _Asked:
     found
         KerasTuner's hyperparameters, in the order in which they are asked for.
     needs
-        Name -> what must be so that it is asked for at all.
+        Name -> name of another -> values which that one must have for it to be asked for at all.
     is_compiled
         Whether the function compiles its model.
     """
@@ -70,17 +71,22 @@ class _Asked:
     config: Config
     facts: Facts
     found: list[Any] = field(default_factory=list)
-    needs: dict[str, tuple[Condition, ...]] = field(default_factory=dict)
+    needs: dict[str, dict[str, tuple[Any, ...]]] = field(default_factory=dict)
     is_compiled: bool = False
     _builds: int = 0
+    _known: dict[tuple[tuple[str, Any], ...], frozenset[str]] = field(default_factory=dict)
 
     def explore(self) -> None:
         """Call the function with different values until it is known what it asks for."""
         self._enter_scopes()
-        largest = {hp.name: hp.max_value for hp in self.found if type(hp).__name__ == "Int"}
-        self._names(largest)
-        for hp in list(self.found):
-            self._vary(hp, largest)
+        met: set[str] = set()
+        starts: list[dict[str, Any]] = [{}]
+        for start in starts:  # it grows
+            values, asked = self._enlarged(start)
+            new = asked - met
+            met |= asked
+            if new:
+                starts += self._varied(values, asked, new)
 
     def _enter_scopes(self) -> None:
         """Call it until every conditional scope was entered, as KerasTuner's tuners do before their first trial."""
@@ -95,23 +101,58 @@ class _Asked:
                 return
             values = {condition.name: condition.values[0] for condition in closed[0]}
 
-    def _vary(self, hp: Any, others: Mapping[str, Any]) -> None:
-        """Note what is asked for with some values of a hyperparameter only."""
-        if hp.conditions:
-            return
-        seen = {value: self._names({**others, hp.name: value}) for value in _ends(hp)}
-        if type(hp).__name__ == "Int" and len(set(seen.values())) > 1:
-            seen |= {value: self._names({**others, hp.name: value}) for value in hp.values if value not in seen}
-        for name in dict.fromkeys(name for asked in seen.values() for name in asked):
-            values = tuple(sorted(value for value, asked in seen.items() if name in asked))
-            if len(values) < len(seen):
-                self.needs[name] = (*self.needs.get(name, ()), (hp.name, values))
+    def _enlarged(self, start: Mapping[str, Any]) -> tuple[dict[str, Any], frozenset[str]]:
+        """Return values with all other whole numbers at their largest, and the names that are asked for with them."""
+        values = dict(start)
+        while True:
+            asked = self._names(values) or frozenset()
+            largest = {hp.name: hp.max_value for hp in self.found if type(hp).__name__ == "Int"}
+            if largest.keys() <= values.keys():
+                return values, asked
+            values = {**largest, **values}
 
-    def _names(self, values: Mapping[str, Any]) -> frozenset[str]:
-        """Return the names that are asked for with some values."""
-        if self._builds >= _MOST_BUILDS:
-            return frozenset(hp.name for hp in self.found)
-        return frozenset(hp.name for hp in self._build(values).space)
+    def _varied(
+        self, values: Mapping[str, Any], asked: frozenset[str], new: frozenset[str]
+    ) -> Iterator[Mapping[str, Any]]:
+        """Note on what names depend, and yield values with which others are asked for.
+
+        Parameters
+        ----------
+        values
+            Where to begin; one after the other is varied.
+        asked
+            Names that are asked for with these values.
+        new
+            Those of them of which it is not known yet on what they depend.
+        """
+        late: set[str] = set()
+        for hp in [one for one in self.found if one.name in asked]:
+            seen = self._seen(hp, values)
+            for name in dict.fromkeys(name for names in seen.values() for name in names):
+                having = tuple(sorted(value for value, names in seen.items() if name in names))
+                if len(having) < len(seen) and (name in new or name not in {*asked, *self.needs}):
+                    self.needs.setdefault(name, {})[hp.name] = having
+            for value, names in seen.items():
+                if not names <= {*asked, *late}:
+                    late |= names
+                    yield {**values, hp.name: value}
+
+    def _seen(self, hp: Any, values: Mapping[str, Any]) -> dict[Any, frozenset[str]]:
+        """Return value -> names that are asked for, of a hyperparameter; nothing where that is not to be learned."""
+        seen = {value: self._names({**values, hp.name: value}) for value in _ends(hp)}
+        if type(hp).__name__ == "Int" and len(set(seen.values())) > 1:
+            seen |= {value: self._names({**values, hp.name: value}) for value in hp.values if value not in seen}
+        known = {value: names for value, names in seen.items() if names is not None}
+        return known if len(known) == len(seen) else {}
+
+    def _names(self, values: Mapping[str, Any]) -> frozenset[str] | None:
+        """Return the names that are asked for with some values; None where too many models were built already."""
+        key = tuple(sorted(values.items()))
+        if key not in self._known:
+            if self._builds >= _MOST_BUILDS:
+                return None
+            self._known[key] = frozenset(hp.name for hp in self._build(values).space)
+        return self._known[key]
 
     def _build(self, values: Mapping[str, Any]) -> Any:
         """Call the function, and note what it asks for."""
@@ -146,7 +187,7 @@ def _parameters(config: Config, asked: _Asked) -> tuple[Parameter, ...]:
     for hp in asked.found:
         conditions = [(one.name, tuple(one.values)) for one in hp.conditions]
         scopes = {name for name, _ in conditions}
-        conditions += [need for need in asked.needs.get(hp.name, ()) if need[0] not in scopes]
+        conditions += [need for need in asked.needs.get(hp.name, {}).items() if need[0] not in scopes]
         if any(name in fixed and fixed[name] not in values for name, values in conditions):
             continue
         kept = tuple((f"{OWN}.{name}", values) for name, values in conditions if name not in fixed)

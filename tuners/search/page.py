@@ -205,7 +205,9 @@ def _row(trial: TrialRecord, place: int, varied: Sequence[Column], is_scored: bo
 
 
 def _sort_key(value: Any) -> Any:
-    """Return what the script sorts by: a number, where it is one."""
+    """Return what the script sorts by: a number, where it is one; what is empty stays last."""
+    if value is None:
+        return ""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return wording.value(value)
     return repr(float(value)) if math.isfinite(value) else ""

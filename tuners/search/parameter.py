@@ -51,6 +51,9 @@ class Parameter:
         What the configuration has, where that is one of its values; None otherwise.
     conditions
         All must hold for it to be searched; what it depends on stands before it in the space.
+    unless
+        The other way round: values with which it is not searched, whatever else the setting may become. `Space.settled`
+        turns them into `conditions`.
     """
 
     path: str
@@ -63,6 +66,12 @@ class Parameter:
     values: tuple[Any, ...] = ()
     default: Any = None
     conditions: tuple[Condition, ...] = ()
+    unless: tuple[Condition, ...] = ()
+
+    @property
+    def is_continuous(self) -> bool:
+        """Whether it is a range of which no value is met twice: one of floats, without a step."""
+        return self.kind == "float" and self.step is None
 
     @property
     def is_range(self) -> bool:
@@ -106,7 +115,9 @@ class Parameter:
         if not self.log:
             return tuple(self.plain(self.low + i * self.step) for i in steps)
         found = dict.fromkeys(self.plain(self.low * self.step**i) for i in steps)
-        return tuple(self.low + self.high - value for value in reversed(found)) if self.reverse else tuple(found)
+        if self.reverse:
+            return tuple(self.plain(self.low + self.high - value) for value in reversed(found))
+        return tuple(found)
 
     def every(self) -> Sequence[Any]:
         """Return all values of a list, of a range of whole numbers, or of one with a step."""

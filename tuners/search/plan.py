@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recipes import building
+import keras
+
+from recipes import building, export
 from recipes.catalog import find
 from recipes.config import Config
-from recipes.data import Data
+from recipes.data import Data, load_data
 from recipes.errors import ConfigError, RecipeError
 from recipes.task import Facts, Kind
 from tuners import outcome as outcomes
@@ -64,23 +67,26 @@ class Plan:
         RecipeError
             What was asked for does not go together.
         """
-        if data is not None and (settings.folds > 1 or settings.final == "retrain"):
-            raise RecipeError("folds, retrain: data that is loaded already cannot be split anew; name its source")
-        if settings.final == "restore" and settings.executions * settings.folds > 1:
-            raise RecipeError("restore: a trial of several trainings has no weights of its own; take --final retrain")
+        _check_settings(config, settings, data)
         datasets = Datasets.load(config) if data is None else Datasets.of(config, data)
         facts = datasets.first.facts
         find(config.recipe).check_data(facts)
         space = Space.asked(config, facts, [given] if isinstance(given, Space | Mapping | str | Path) else given or ())
         config = config.replace(space.fixed)
-        objective = Objective.of(_objective(config, facts) if settings.objective == "auto" else settings.objective)
+        network = _own_network(config, datasets.first)
+        objective = Objective.of(
+            _objective(config, facts, network) if settings.objective == "auto" else settings.objective
+        )
         config = config.replace({"training.monitor": str(objective)})
         if data is not None and space.data_paths():
             raise RecipeError(f"{space.data_paths()[0]}: data that is loaded already has one; name its source")
         variants = _variants(space)
         if settings.folds > 1 or space.fixed or len(variants) > 1:  # other data than was loaded for a first look
             datasets = Datasets.load(config, settings.folds, variants) if data is None else Datasets.of(config, data)
-        return cls(config, space, settings, objective, datasets)
+        plan = cls(config, space, settings, objective, datasets)
+        if not plan.is_kept and ":" in config.data.source:
+            load_data(config.replace({"data.validation": 0.0}))  # refuses data that the function has split already
+        return plan
 
     def config_of(self, values: Mapping[str, Any]) -> Config:
         """Return the configuration of a trial."""
@@ -90,7 +96,7 @@ class Plan:
         """Return what the first training of a trial is trained on."""
         return self.datasets.get(fold_of(self.config_of(values), self.settings.folds, 0))
 
-    def content(self, track: bool | str) -> dict[str, Any]:
+    def content(self, track: bool | str, warm_start: Sequence[Path | str] = ()) -> dict[str, Any]:
         """Return what the folder notes: what must stay the same, what may change, and what is good to know."""
         given = self.settings.model_dump()
         budget = {name: given.pop(name) for name in ("trials", "time", "final")}
@@ -101,6 +107,7 @@ class Plan:
             "settings": given,
             "objective": str(self.objective),
             "data": {"fingerprint": trial.fingerprint(self.datasets.first)},
+            "warm_start": [str(Path(folder).resolve()) for folder in warm_start],
             "budget": budget,
             "noted": {
                 "recipe": self.config.recipe_name,
@@ -120,18 +127,46 @@ class Plan:
 
 
 def cautions(plan: Plan) -> Iterator[str]:
-    """Yield what makes the scores of trials hard to compare."""
+    """Yield what makes the scores of trials hard to compare, and how long a grid is."""
+    if plan.settings.strategy == "grid":
+        yield f"the grid has up to {plan.space.combinations():,} combinations"
     paths = plan.space.loss_paths()
     if plan.objective.name.endswith("loss") and paths:
         yield f"{', '.join(paths)} change what {plan.objective.name} means; better judge by a metric (--objective)"
 
 
-def _objective(config: Config, facts: Facts) -> str:
+def _check_settings(config: Config, settings: SearchSettings, data: Data | None) -> None:
+    """Refuse what does not go together, before anything is loaded."""
+    trainings = settings.executions * settings.folds
+    if settings.final == "restore" and trainings > 1:
+        raise RecipeError("restore: a trial of several trainings has no weights of its own; take --final retrain")
+    if data is not None and (settings.final == "retrain" or trainings > 1):
+        raise RecipeError(
+            "folds, executions, retrain: data that is loaded already cannot be split anew; name its source"
+        )
+    if not config.data.validation and settings.folds == 1:
+        raise RecipeError("data.validation: trials are judged by validation samples; leave it above 0, or take --folds")
+    if config.training.stop_after and settings.strategy == "hyperband":
+        raise RecipeError("training.stop_after: hyperband sets it itself; leave it out")
+
+
+def _own_network(config: Config, data: Data) -> keras.Model | None:
+    """Build the user's own model, and see that it can be saved, before hours are spent on it; None of the recipes'."""
+    if ":" not in config.recipe:
+        return None
+    recipe = find(config.recipe)
+    network = building.network(recipe, config, data.facts)
+    with tempfile.TemporaryDirectory() as folder:
+        export.check_saving(export.deployable(network, recipe, data), Path(folder) / "model.keras")
+    return network
+
+
+def _objective(config: Config, facts: Facts, network: keras.Model | None) -> str:
     """Return what trials are judged by, where nobody says: no loss, for penalties that are searched are part of it."""
-    if facts.task.kind not in _OBJECTIVES:
-        return "min:val_loss"
-    if ":" in config.recipe and building.network(find(config.recipe), config, facts).compiled:
-        return "min:val_loss"  # its metrics are its own
+    if config.training.monitor != Config().training.monitor:
+        return config.training.monitor
+    if facts.task.kind not in _OBJECTIVES or (network is not None and network.compiled):
+        return "min:val_loss"  # the metrics of a compiled model are its own
     is_imbalanced = facts.task.kind in (Kind.BINARY, Kind.MULTICLASS) and facts.task.is_imbalanced
     return "max:val_f1" if is_imbalanced else _OBJECTIVES[facts.task.kind]
 

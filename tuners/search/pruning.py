@@ -96,7 +96,7 @@ class Pruning:
     def rank(self, number: int, report: EpochReport) -> float | None:
         """Return the share of the other trials that had come further after as many epochs; None of too few."""
         mine = self._bests[number, report.part].get(report.epoch, math.inf)
-        others = list(self._others(number, report.epoch))
+        others = list(self._others(number, report))
         if len(others) < PEERS:
             return None
         return sum(other < mine or not math.isfinite(mine) for other in others) / len(others)
@@ -113,12 +113,13 @@ class Pruning:
             return not is_lost
         return rank < (PROTECTED if is_lost else TOLERATED)
 
-    def _others(self, number: int, epoch: int) -> Iterable[float]:
-        """Yield the best cost of each other training after an epoch; one that ended before keeps its last."""
-        for (other, _part), bests in self._bests.items():
-            if other != number and bests:
-                last = max(bests)
-                yield bests[min(epoch, last)] if min(epoch, last) in bests else bests[last]
+    def _others(self, number: int, report: EpochReport) -> Iterable[float]:
+        """Yield the best cost of each other trial after an epoch, in the same part; one that ended keeps its last."""
+        for (other, part), bests in self._bests.items():
+            if other != number and part == report.part and bests:
+                epoch = min(report.epoch, max(bests))
+                if epoch in bests:
+                    yield bests[epoch]
 
 
 def _reason(check: str, epoch: float | None, now: int) -> str:

@@ -29,7 +29,7 @@ _TOKEN_FILE = Path("~/.ray/auth_token")
 _QUIET: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
 
 
-def start(workers: int, threads: int) -> None:
+def start(workers: int) -> None:
     """Start a cluster of this process' own on this machine, with a place for each worker.
 
     Authentication is Ray's default: by a token, which is made where there is none.
@@ -38,8 +38,6 @@ def start(workers: int, threads: int) -> None:
     ----------
     workers
         How many trials at a time.
-    threads
-        Of each worker.
 
     Raises
     ------
@@ -48,7 +46,7 @@ def start(workers: int, threads: int) -> None:
     """
     ray = _imported()
     # Found as this process finds it; the packages of the environment come after the user's own either way.
-    variables = {**_threads(threads), "PYTHONPATH": os.pathsep.join(filter(None, [os.getcwd(), *sys.path]))}
+    variables = {"PYTHONPATH": os.pathsep.join(filter(None, [os.getcwd(), *sys.path]))}
     with _private_files(), _told("Ray does not start on this machine"):
         ray.init(
             "local",  # never one that RAY_ADDRESS names
@@ -59,15 +57,13 @@ def start(workers: int, threads: int) -> None:
         )
 
 
-def join(address: str, threads: int, files: Sequence[Path]) -> None:
+def join(address: str, files: Sequence[Path]) -> None:
     """Join a cluster that runs.
 
     Parameters
     ----------
     address
         ``host:port`` of its head, or ``auto`` on a machine of the cluster.
-    threads
-        Of each worker.
     files
         The user's own Python files, relative to the current folder, which workers find where they are here.
 
@@ -81,7 +77,7 @@ def join(address: str, threads: int, files: Sequence[Path]) -> None:
         os.environ["RAY_AUTH_MODE"] = "token"  # Ray shows a token to a named cluster only where it is told to
     ray = _imported()
     _check_answer(address)
-    environment: dict[str, Any] = {"env_vars": _threads(threads)}
+    environment: dict[str, Any] = {}
     with _staged(files) as folder, _told(f"--cluster {address}", hint="run tune on a machine of the cluster"):
         if folder is not None:
             environment["working_dir"] = folder
@@ -102,8 +98,8 @@ def _imported() -> Any:
     return ray
 
 
-def _threads(count: int) -> dict[str, str]:
-    """Return the environment in which a worker uses so many cores, set before TensorFlow is imported."""
+def threads(count: int) -> dict[str, str]:
+    """Return the environment in which a worker uses so many cores, to be set before TensorFlow is imported."""
     libraries = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
     return {
         **dict.fromkeys(libraries, str(count)),

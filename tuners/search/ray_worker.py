@@ -35,8 +35,14 @@ Files = Mapping[str, bytes]
 
 #: A training waits at most so long, in seconds, for what the driver thinks of its last epoch.
 _ANSWER = 2.0
+#: What the operating system says where no trial could write.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 #: What has to be the same on all machines: the one writes what the other reads.
 _SAME = ("kerasdx", "keras", "tensorflow", "numpy")
+
+
+class OtherVersionsError(Exception):
+    """A machine that has joined after the search began has other packages; the text is `differing`'s."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +115,7 @@ class Job:
     mailbox
         Handle of the actor.
     scratch
-        Where temporary folders go.
+        Where temporary folders go on the machine of the driver, which clears it in the end.
     versions
         Of the driver, as `versions` returns them.
     """
@@ -133,12 +139,20 @@ def run_job(job: Job, begun: Files, parent: Files, datasets: Any) -> Outcome:
         What is in the trial's folder already, and in that of the trial that it goes on from.
     datasets
         What it is trained on.
+
+    Raises
+    ------
+    OtherVersionsError
+        This machine has other packages than that of the driver.
+    OSError
+        The files cannot be written.
     """
     if difference := differing(job.versions, versions()):
-        return Outcome(State.FAILED, difference)
+        raise OtherVersionsError(difference)
     _ask(job, None)
-    os.makedirs(job.scratch, mode=0o700, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=job.scratch, ignore_cleanup_errors=True) as name:
+    # A trial that is killed clears nothing; the driver does, on its machine.
+    place = job.scratch if os.access(job.scratch, os.W_OK | os.X_OK) else tempfile.gettempdir()
+    with tempfile.TemporaryDirectory(prefix="tune-", dir=place, ignore_cleanup_errors=True) as name:
         home = Path(name) / "trial"
         write_files(home, begun)
         candidate = replace(job.candidate, folder=home)
@@ -155,10 +169,15 @@ def _run(job: Job, candidate: Candidate, datasets: Any) -> Outcome:
         run = job.run or _real_run()
         return run(candidate, datasets, functools.partial(_ask, job))
     except (Exception, SystemExit) as error:  # which Ray would take for the death of the worker
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-            raise  # no trial is to blame for a full disk
+        if is_disk_full(error):
+            raise  # no trial is to blame
         told = {"error.txt": traceback.format_exc().encode("utf-8", errors="backslashreplace")}
         return Outcome(State.FAILED, f"{type(error).__name__}: {one_line(error)}", files=told)
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error says that a disk takes no more, so that no other trial could write either."""
+    return isinstance(error, OSError) and error.errno in _NO_ROOM
 
 
 @functools.cache

@@ -49,8 +49,8 @@ class Candidate:
         Whether findings may end it.
     keep
         Whether the weights of its best epoch are kept: ``True``, ``False``, or where the score is better than this.
-    parent
-        Folder of the trial that it goes on from, in a search by successive halving.
+    parent, begins
+        Folder of the trial that it goes on from, in a search by successive halving, and after how many epochs.
     """
 
     number: int
@@ -63,6 +63,7 @@ class Candidate:
     prune: bool = True
     keep: bool | float = True
     parent: Path | None = None
+    begins: int = 0
 
 
 @dataclass(frozen=True)
@@ -118,12 +119,14 @@ class Outcome:
         Why it ended early: ``divergence at epoch 2``, ``out of memory: ...``; empty where it did not.
     score
         Mean of the best values of the objective; None where the trial failed.
-    scores
-        Of each training of the trial.
+    scores, parts
+        Of each training of the trial that came to a score, and how many trainings it was to have.
     epochs
         Trained, over all trainings; of a trial that went on from another only its own.
     best_epoch
         From 0; of several trainings the mean.
+    phases
+        Epochs of each phase of the first training that came to its end.
     seconds
         Spent, building and tracing included.
     verdict, findings
@@ -133,6 +136,8 @@ class Outcome:
         What it ran on, for people: ``2 CPU cores``; past one process with the name of the machine.
     memory
         Most resident memory of the process until then, in MB.
+    unasked
+        Names of hyperparameters that the user's function did not ask for this time.
     files
         Relative path -> content of what belongs into the trial's folder, where whoever ran it could not write there.
     """
@@ -141,13 +146,16 @@ class Outcome:
     reason: str = ""
     score: float | None = None
     scores: tuple[float, ...] = ()
+    parts: int = 1
     epochs: int = 0
     best_epoch: int | None = None
+    phases: tuple[int, ...] = ()
     seconds: float = 0.0
     verdict: str = "unknown"
     findings: tuple[Mapping[str, Any], ...] = ()
     device: str = ""
     memory: float = 0.0
+    unasked: tuple[str, ...] = ()
     files: Mapping[str, bytes] = field(default_factory=dict)
 
 
@@ -192,6 +200,11 @@ class TrialRecord:
         return None if self.outcome is None or self.state is State.FAILED else self.outcome.score
 
     @property
+    def is_whole(self) -> bool:
+        """Whether all of its trainings came to a score: one fold of five is no cross-validation."""
+        return self.outcome is not None and len(self.outcome.scores) == self.outcome.parts
+
+    @property
     def reason(self) -> str:
         """Why it ended early, for people: ``PRUNED: divergence at epoch 2``; empty where it did not."""
         if self.outcome is None or not self.outcome.reason:
@@ -222,6 +235,8 @@ class TrialRecord:
                     "state": State(outcome["state"]),
                     "scores": tuple(outcome["scores"]),
                     "findings": tuple(outcome["findings"]),
+                    "phases": tuple(outcome["phases"]),
+                    "unasked": tuple(outcome["unasked"]),
                 }
             )
         return cls(**{**content, "outcome": outcome})
@@ -278,6 +293,16 @@ def logs(folder: Path) -> list[Path]:
 
 
 def ranked(trials: Iterable[TrialRecord], objective: Objective) -> list[TrialRecord]:
-    """Return the trials that have a score, the best first; of equal ones the earlier."""
-    known = [trial for trial in trials if trial.score is not None and math.isfinite(trial.score)]
-    return sorted(known, key=lambda trial: (objective.cost(trial.score or 0.0), trial.number))
+    """Return the trials that have a score, the best first; of equal ones the earlier.
+
+    Those of which not all trainings came to a score are behind the others. A trial that another one went on from is
+    left out once that one has ended: it is the same training, and its best is as good.
+    """
+    trials = list(trials)
+    gone_on_from = {trial.parent for trial in trials if trial.score is not None}
+    known = [
+        trial
+        for trial in trials
+        if trial.score is not None and math.isfinite(trial.score) and trial.number not in gone_on_from
+    ]
+    return sorted(known, key=lambda each: (not each.is_whole, objective.cost(each.score or 0.0), each.number))

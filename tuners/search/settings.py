@@ -33,7 +33,7 @@ class SearchSettings(BaseModel):
 
     strategy: Strategy = Field("bayesian", description="how values are proposed")
     objective: str = Field("auto", description="a column of the log, as val_accuracy; min:COLUMN or max:COLUMN")
-    trials: int = Field(0, ge=0, le=1_000_000, description="at most; 0: as many as the time allows, or 20")
+    trials: int = Field(0, ge=0, le=1_000_000, description="at most; 0: as many as time, grid or rounds allow, or 20")
     time: Annotated[float, BeforeValidator(_seconds)] = Field(
         0.0, ge=0, description="at most, as 90s, 15m, 2h; 0: no limit"
     )
@@ -66,4 +66,4 @@ class SearchSettings(BaseModel):
         """How many trials at most; None where only the time or the strategy limits them."""
         if self.trials:
             return self.trials
-        return None if self.time or self.strategy == "hyperband" else 20
+        return None if self.time or self.strategy in ("hyperband", "grid") else 20

@@ -20,6 +20,7 @@ file, or of the default space where there is no file.
 from __future__ import annotations
 
 import difflib
+import functools
 import itertools
 import math
 import re
@@ -133,12 +134,18 @@ class Space:
             See `of`, `parse`, `read` and `check`; or nothing is left to be searched.
         """
         layers = [_layer(one) for one in given]
-        whole = [layer for layer in layers if not layer.extends]
-        space = whole[0] if whole else cls.default(config, facts)
-        for layer in (*whole[1:], *(layer for layer in layers if layer.extends)):
-            space = space.merged(layer)
         if ":" in config.recipe:
             _check_own(layers, config, facts)
+        whole = _stacked([layer for layer in layers if not layer.extends])
+        on_top = _stacked([layer for layer in layers if layer.extends])
+        if whole is None:
+            space = cls(_defaults(config, facts))
+        elif ":" in config.recipe:
+            space = whole._as_asked_for(cls(_defaults(config, facts)))
+        else:
+            space = whole
+        if on_top is not None:
+            space = space.merged(on_top)
         space = space.settled(config)
         space.check(config)
         if not space:
@@ -147,25 +154,16 @@ class Space:
 
     @classmethod
     def default(cls, config: Config, facts: Facts) -> Space:
-        """Return the default space of the configuration's recipe, bounded by the data."""
-        from tuners.search.defaults import parameters
+        """Return the default space of the configuration's recipe, bounded by the data.
 
-        if ":" in config.recipe:
-            return cls.of_function(config, facts)
-        return cls(parameters(config, facts)).settled(config)
-
-    @classmethod
-    def of_function(cls, config: Config, facts: Facts) -> Space:
-        """Return what a function of the user's asks for, and what of data and optimizer can be searched beside it.
+        Of a function of the user's that is what it asks for, and what of data and optimizer can be searched beside it.
 
         Raises
         ------
         RecipeError
-            The function fails, or asks for a name twice with different values.
+            The user's function fails, or asks for a name twice with different values.
         """
-        from tuners.search.own import parameters
-
-        return cls(parameters(config, facts)).settled(config)
+        return cls(_defaults(config, facts)).settled(config)
 
     @classmethod
     def of(cls, content: Mapping[str, Any], where: str = "the search space") -> Space:
@@ -196,7 +194,7 @@ class Space:
         """
         if not Path(path).is_file():
             raise ConfigError(f"--space {path}: there is no such file; write a file's name or PATH=SPEC")
-        return cls.of(configuration.read(path), str(path))
+        return cls.of(configuration.read(path, "--space"), str(path))
 
     @classmethod
     def parse(cls, text: str) -> Space:
@@ -225,15 +223,26 @@ class Space:
         return cls(extends=True)._with(path, description)
 
     def merged(self, above: Space) -> Space:
-        """Return this space with another one on top: what that one searches, sets or leaves out counts."""
+        """Return this space with another one on top: what that one searches, sets or leaves out counts.
+
+        What it searches without a ``when`` of its own keeps the conditions that it has here. Those are narrowed with
+        their parents; what is left without a value of its parent's is not searched.
+
+        Raises
+        ------
+        ConfigError
+            Fractions for a hyperparameter of a function that asks for whole numbers.
+        """
         touched = {*above.paths, *above.fixed, *above.without}
-        replaced = {parameter.path: parameter for parameter in above}
-        gone = {*above.fixed, *above.without}
-        kept = [replaced.pop(parameter.path, parameter) for parameter in self if parameter.path not in gone]
+        below = {parameter.path: parameter for parameter in self}
+        new = {one.path: _heir(one, below[one.path]) if one.path in below else one for one in above}
+        kept = {path: new.get(path, one) for path, one in below.items() if path not in {*above.fixed, *above.without}}
+        own = {parameter.path for parameter in above if parameter.conditions}
+        together = [one if path in own else _narrowed(one, new) for path, one in {**kept, **new}.items()]
         fixed = {path: value for path, value in self.fixed.items() if path not in touched}
         return replace(
             self,
-            parameters=(*kept, *replaced.values()),
+            parameters=tuple(parameter for parameter in together if parameter is not None),
             fixed={**fixed, **above.fixed},
             without=(self.without - {*above.paths, *above.fixed}) | above.without,
         )
@@ -253,10 +262,13 @@ class Space:
         waiting = list(self.parameters)
         while waiting:
             names = {parameter.path for parameter in waiting}
-            ready = next((one for one in waiting if names.isdisjoint(path for path, _ in one.conditions)), None)
+            ready = next(
+                (one for one in waiting if names.isdisjoint(path for path, _ in (*one.conditions, *one.unless))), None
+            )
             if ready is None:
                 raise ConfigError(f"{waiting[0].path}: its conditions go round in a circle")
             waiting.remove(ready)
+            ready = _only_conditions(ready, placed, base)
             if _is_possible(ready, placed, base):
                 kept = tuple(condition for condition in ready.conditions if condition[0] in placed)
                 default = _current(base, ready)
@@ -384,6 +396,29 @@ class Space:
             description = parameter.values[0]
         return replace(self, fixed={**self.fixed, path: setting(path, description)})
 
+    def _as_asked_for(self, asked: Space) -> Space:
+        """Return this space with kinds and conditions from what a function of the user's asks for."""
+        named = {*self.paths, *self.fixed}
+        below = [
+            replace(one, conditions=tuple(condition for condition in one.conditions if condition[0] in named))
+            for one in asked
+            if one.path in self
+        ]
+        merged = replace(asked, parameters=tuple(below)).merged(self)
+        return replace(merged, parameters=tuple(sorted(merged, key=lambda one: self.paths.index(one.path))))
+
+
+def _defaults(config: Config, facts: Facts) -> tuple[Parameter, ...]:
+    """Return what is searched by default, not settled yet."""
+    from tuners.search import defaults, own
+
+    return (own if ":" in config.recipe else defaults).parameters(config, facts)
+
+
+def _stacked(layers: Sequence[Space]) -> Space | None:
+    """Return several spaces as one, the later on top; None where there are none."""
+    return functools.reduce(Space.merged, layers) if layers else None
+
 
 def _check_path(path: str) -> None:
     """Refuse a path that is none."""
@@ -423,14 +458,78 @@ def _value(path: str, text: str) -> Any:
         raise ConfigError(f"{path}: {text.strip()[:80]!r} cannot be read; put quotes around it") from None
 
 
+def _heir(above: Parameter, below: Parameter) -> Parameter:
+    """Return a parameter with what is not said of it from the one that it replaces: its conditions, a function's kind.
+
+    Raises
+    ------
+    ConfigError
+        Fractions where a function asks for whole numbers.
+    """
+    if above.path.startswith(f"{OWN}."):
+        above = _of_kind(above, below)
+    return above if above.conditions else replace(above, conditions=below.conditions, unless=below.unless)
+
+
+def _of_kind(above: Parameter, below: Parameter) -> Parameter:
+    """Return a parameter whose numbers are floats, or whole, as those of another are."""
+    known = {type(value) for value in (below.low, below.high, *below.values) if value is not None}
+    given = [value for value in (above.low, above.high, *above.values) if value is not None]
+    is_number = all(isinstance(value, int | float) and not isinstance(value, bool) for value in given)
+    if not is_number or not (below.kind == "float" or known & {int, float}):
+        return above
+    make: type[int | float] = float if below.kind == "float" or float in known else int
+    step = above.step if above.step is None or above.log else make(above.step)
+    if any(make(value) != value for value in given) or (step != above.step):
+        raise ConfigError(f"{above.path}: takes whole numbers, as {below.describe()}, not {above.describe()}")
+    ends = {"low": make(above.low), "high": make(above.high), "kind": make.__name__} if above.is_range else {}
+    return replace(above, **ends, step=step, values=tuple(map(make, above.values)))
+
+
+def _narrowed(parameter: Parameter, parents: Mapping[str, Parameter]) -> Parameter | None:
+    """Return a parameter with those values of its conditions that its parents still have; None where one has none left.
+
+    With a range without a step, which hardly ever has a value exactly, it is searched always.
+    """
+    conditions = []
+    for path, values in parameter.conditions:
+        parent = parents.get(path)
+        if parent is not None and parent.is_continuous:
+            continue
+        left = values if parent is None else tuple(value for value in values if parent.holds(value))
+        if not left:
+            return None
+        conditions.append((path, left))
+    return replace(parameter, conditions=tuple(conditions))
+
+
+def _only_conditions(parameter: Parameter, placed: Mapping[str, Parameter], base: Config) -> Parameter:
+    """Return a parameter with `Parameter.unless` as conditions: the other values that its parents have."""
+    conditions = list(parameter.conditions)
+    for path, values in parameter.unless:
+        parent = placed.get(path)
+        if parent is None:
+            conditions.append((path, () if _configured(base, path) in values else (_configured(base, path),)))
+        elif not parent.is_continuous:
+            conditions.append((path, tuple(value for value in parent.every() if value not in values)))
+    return replace(parameter, conditions=tuple(conditions), unless=())
+
+
 def _is_possible(parameter: Parameter, placed: Mapping[str, Parameter], base: Config) -> bool:
     """Whether the conditions of a parameter can hold."""
     for path, values in parameter.conditions:
         if path in placed:
+            if placed[path].is_continuous:
+                raise ConfigError(
+                    f"{parameter.path}: is searched when {path} has certain values, and it is a range without a step, "
+                    f"{placed[path].describe()}; give it a step, or list its values"
+                )
             wrong = next((value for value in values if not placed[path].holds(value)), None)
             if wrong is not None:
                 allowed = placed[path].describe()
                 raise ConfigError(f"{parameter.path}: when {path} is {wrong!r}, which it never is: {allowed}")
+            if not values:
+                return False
         elif _configured(base, path) not in values:
             return False
     return True

@@ -44,16 +44,21 @@ class _Running:
     values: Mapping[str, Any]
     attempt: int
     begun: float
+    first: EpochReport | None = None
     report: EpochReport | None = None
     score: float | None = None
     told: float = field(default=0.0)
 
     def left(self, now: float) -> float | None:
-        """Return the seconds that it takes at most: it may be stopped early. None: not known yet."""
-        if self.report is None:
+        """Return the seconds that it takes at most: it may be stopped early. None: not known yet.
+
+        What it had trained before it began here, as one that goes on from another had, took none of its time.
+        """
+        if self.first is None or self.report is None:
             return None
-        done = (self.report.part + (self.report.epoch + 1) / self.report.epochs) / self.report.parts
-        return (now - self.begun) * (1 - done) / done
+        done = _share(self.report, 1)
+        here = done - _share(self.first, 0)
+        return (now - self.begun) * (1 - done) / here if here > 0 else None
 
 
 class LiveTable:
@@ -145,7 +150,7 @@ class LiveTable:
             trial = self._running.get(number)
             if trial is None:
                 return
-            trial.report = report
+            trial.first, trial.report = trial.first or report, report
             value = report.logs.get(self._objective.name)
             if self._objective.is_better(value, trial.score):
                 trial.score = value
@@ -269,6 +274,11 @@ class LiveTable:
         """Return text as the stream can show it."""
         text = printable(text)
         return text.replace("…", "~").encode("ascii", "backslashreplace").decode() if self._is_ascii else text
+
+
+def _share(report: EpochReport, ended: int) -> float:
+    """Return the share of a trial that is done before the epoch of a report (`ended` 0), or after it (1)."""
+    return (report.part + (report.epoch + ended) / report.epochs) / report.parts
 
 
 def _epochs(report: EpochReport | None) -> str:

@@ -40,6 +40,8 @@ PAUSE = 60.0
 #: What no trial is to blame for.
 _ENDS_THE_SEARCH = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
+#: How what ended a training is told in its checkpoint: by the driver of the search, or by Monitor (`tuners.trial`).
+_BY_SEARCH, _BY_MONITOR = "search ", "stopped: "
 #: Settings by which the data of the trials of one search may differ.
 _OF_DATA = ("data.folds", "data.fold", "data.standardize", "data.image_size")
 
@@ -147,8 +149,9 @@ def run_candidate(candidate: Candidate, datasets: Datasets, ask: Ask) -> Outcome
     begun = time.perf_counter()
     trainings: list[_Part] = []
     try:
-        candidate.folder.mkdir(parents=True, exist_ok=True)
+        candidate.folder.parent.mkdir(parents=True, exist_ok=True)
         _inherit(candidate)
+        candidate.folder.mkdir(exist_ok=True)
         with _own_output(candidate.folder / "output.txt"):
             for number, (config, folder) in enumerate(parts(candidate)):
                 part = _Part(candidate, number, config, Folder(folder), datasets.get(config))
@@ -160,7 +163,7 @@ def run_candidate(candidate: Candidate, datasets: Datasets, ask: Ask) -> Outcome
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _ENDS_THE_SEARCH:
             raise
-        (candidate.folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
+        (candidate.folder / "error.txt").write_text(traceback.format_exc(), "utf-8", "backslashreplace")
         outcome = replace(_outcome(trainings, told(error)), state=State.FAILED, score=None)
     finally:
         keras.utils.clear_session()
@@ -192,7 +195,8 @@ class _Part:
         self._config, self._folder, self._data = config, folder, data
         self._done: Trial | None = None
         self._watch: _Watch | None = None
-        self.first_epoch = 0
+        self.parts = candidate.executions * candidate.folds
+        self.unasked: tuple[str, ...] = ()
 
     def run(self, ask: Ask) -> None:
         """Train; what the user's own function does not ask for this time is left out of the configuration."""
@@ -204,6 +208,7 @@ class _Part:
                 if f"hyperparameters.{error.name}" not in self._candidate.values:
                     raise
                 self._config = self._config.without_hyperparameter(error.name)
+                self.unasked = (*self.unasked, error.name)
 
     def _train(self, watch: _Watch) -> Trial:
         watch.monitor = Monitor(self._folder.log, on_finding=watch.found)
@@ -215,27 +220,31 @@ class _Part:
             monitor=watch.monitor,
             callbacks=[watch],
             pause=PAUSE,
-            ended=lambda: f"{watch.stop.state}: {watch.stop.reason}" if watch.stop else "",
+            ended=lambda: f"{_BY_SEARCH}{watch.stop.state}: {watch.stop.reason}" if watch.stop else "",
             keep=self._keeps,
         )
 
     @property
     def stop(self) -> Stop | None:
         """Why it was ended by the driver, also in a process before this one; None where it was not."""
-        if self._watch is not None and self._watch.stop is not None:
-            return self._watch.stop
-        state, _, reason = (self._done.counters.over if self._done else "").partition(": ")
-        return Stop(State(state), reason) if state in (State.PRUNED, State.STOPPED) else None
+        over = self._done.counters.over if self._done else ""
+        if not over.startswith(_BY_SEARCH):
+            return self._watch.stop if self._watch else None
+        state, _, reason = over.removeprefix(_BY_SEARCH).partition(": ")
+        return Stop(State(state), reason)
 
     @property
     def failure(self) -> str:
         """Why its score does not count; nothing where it does."""
         if self._done is None:
             return ""
-        stopped = self._done.monitor.stopped
+        counters, stopped = self._done.counters, self._done.monitor.stopped
         if stopped is not None:
             return f"{stopped['check']} at epoch {stopped.get('epoch', 0)}: {stopped['reason']}"
-        if self._done.counters.best_epoch < 0:
+        if counters.over.startswith(_BY_MONITOR):  # in a process before this one
+            check, _, reason = counters.over.removeprefix(_BY_MONITOR).partition(": ")
+            return f"{check} at epoch {counters.epoch - 1}: {reason}"
+        if counters.best_epoch < 0:
             return f"{self._candidate.objective.name} was never a finite number"
         return ""
 
@@ -248,8 +257,15 @@ class _Part:
 
     @property
     def epochs(self) -> int:
-        """How many this process has trained."""
-        return self._watch.epochs if self._watch else 0
+        """How many were trained, by all processes, since the trial began."""
+        if self._done is None:
+            return self._watch.epochs if self._watch else 0
+        return max(0, self._done.counters.epoch - self._candidate.begins)
+
+    @property
+    def phases(self) -> tuple[int, ...]:
+        """Epochs of each phase that came to its end."""
+        return tuple(self._done.counters.phases) if self._done else ()
 
     @property
     def best_epoch(self) -> int | None:
@@ -272,7 +288,8 @@ class _Part:
         keep = self._candidate.keep
         if isinstance(keep, bool):
             return keep
-        return self._candidate.objective.is_better(counters.best, keep)
+        # One that is as good may stand before the other one, for it began earlier.
+        return not self._candidate.objective.is_better(keep, counters.best)
 
 
 class _Watch(keras.callbacks.Callback):
@@ -297,9 +314,6 @@ class _Watch(keras.callbacks.Callback):
         """Report the epoch."""
         logs = {name: float(value) for name, value in (logs or {}).items() if np.ndim(value) == 0}
         self.epochs += 1
-        if self._objective.name not in logs:
-            columns = ", ".join(logs)
-            raise RecipeError(f"objective {self._objective.name!r} is no column of the log; there are: {columns}")
         lost = self.monitor.lost if self.monitor else None
         findings = tuple({**found, "lost": lost is not None and found["check"] == lost.check} for found in self._found)
         report = EpochReport(self._number, self._parts, epoch, self._last, logs, findings)
@@ -332,11 +346,14 @@ def _outcome(trainings: Sequence[_Part], failure: str = "") -> Outcome:
         reason=failure or (stop.reason if stop else ""),
         score=float(np.mean(scores)) if scores and state is not State.FAILED else None,
         scores=scores,
+        parts=trainings[0].parts if trainings else 1,
         epochs=sum(part.epochs for part in trainings),
         best_epoch=round(np.mean(best)) if best else None,
         verdict=worst.verdict if worst else "unknown",
         findings=tuple(described(finding) for finding in worst.findings) if worst else (),
         device=trainings[0].device if trainings else "",
+        phases=trainings[0].phases if trainings else (),
+        unasked=trainings[0].unasked if trainings else (),
     )
 
 
@@ -344,10 +361,14 @@ _RANKS = {"unknown": 0, "healthy": 1, "info": 2, "warning": 3, "critical": 4}
 
 
 def _inherit(candidate: Candidate) -> None:
-    """Begin where the parent ended: with its log and its checkpoint."""
-    if candidate.parent is None or any(candidate.folder.iterdir()):
+    """Begin where the parent ended: with its log and its checkpoint, which take their place in one step."""
+    folder = candidate.folder
+    if candidate.parent is None or (folder.exists() and any(folder.iterdir())):
         return
-    shutil.copytree(candidate.parent, candidate.folder, dirs_exist_ok=True)
+    copy = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(candidate.parent, copy, ignore=shutil.ignore_patterns("output.txt", "error.txt", "*.lock"))
+    copy.replace(folder)
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from typing import Any, Self
 from diagnose import ReadError, __version__, diagnose
 from diagnose import console as texts
 from recipes.config import Config
+from recipes.errors import one_line
 from tuners import tracking
 from tuners.outcome import curves_of
 from tuners.search.journal import SearchFolder
@@ -37,9 +38,9 @@ class Courier:
     place
         The search's folder.
     logged
-        Number -> run of what is stored already.
+        Store and number -> run of what is stored already; another store has none of it.
     note
-        Called, in the driver's thread, with ``logged``, number and run of what has been stored.
+        Called, in the driver's thread, with ``logged``, store, number and run of what has been stored.
     track
         As of `tuners.train`.
     trial_config
@@ -50,13 +51,14 @@ class Courier:
         self,
         config: Config,
         place: SearchFolder,
-        logged: Mapping[int, str],
+        logged: Mapping[tuple[str, int], str],
         note: Callable[..., None],
         track: bool | str,
         trial_config: Callable[[Mapping[str, Any]], Config],
     ) -> None:
         self._config, self._place, self._note = config, place, note
-        self._logged = dict(logged)
+        self._store = tracking.shown_uri(track)
+        self._logged = {number: run for (store, number), run in logged.items() if store == self._store}
         self._uri = None if track is True else str(track)
         self._is_on = bool(track)
         self._trial_config = trial_config
@@ -115,10 +117,10 @@ class Courier:
             self._error = str(error)
             self._tell()
 
-    @property
-    def parent(self) -> str:
-        """Id of the run of the search; empty where there is none."""
-        return self._logged.get(PARENT, "")
+    def within(self, best: TrialRecord) -> tracking.Within:
+        """Return what the winner is in the store."""
+        parent = self._logged.get(PARENT, "")
+        return tracking.Within(parent, f"{self._place.path.name}-winner", f"{self._key}/winner/{best.number}")
 
     @property
     def track(self) -> bool | str:
@@ -130,7 +132,7 @@ class Courier:
         while not self._stored.empty():
             number, run = self._stored.get()
             self._logged[number] = run
-            self._note("logged", number=number, run=run)
+            self._note("logged", store=self._store, number=number, run=run)
 
     def _tell(self) -> None:
         if self._error:
@@ -151,6 +153,8 @@ class Courier:
                 self._stored.put((trial.number, run))
             except TrackingError as error:
                 self._error = str(error)
+            except Exception as error:  # a thread that dies would do so unseen
+                self._error = f"trial {trial.number} is not in MLflow: {type(error).__name__}: {one_line(error)}"
 
     def _search(self, metrics: Mapping[str, float] | None = None, ended: float = 0.0) -> TrainingRecord:
         """Return what MLflow is to know of the search as a whole."""

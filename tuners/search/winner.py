@@ -15,9 +15,11 @@ from recipes.config import Config
 from recipes.data import Data, load_data
 from recipes.errors import RecipeError
 from tuners import training
+from tuners.checkpoint import Checkpoint
 from tuners.folder import Folder
 from tuners.search.journal import SearchFolder
 from tuners.search.records import TrialRecord
+from tuners.tracking import Within
 from tuners.training import Training
 
 
@@ -29,7 +31,7 @@ def crown(
     *,
     is_restored: bool,
     track: bool | str,
-    parent: str,
+    within: Within,
     console: Console,
 ) -> Training:
     """Make a model of the best trial; what is there of it from before an interruption is gone on from.
@@ -44,59 +46,76 @@ def crown(
         What the trial was trained on.
     is_restored
         Whether it is given the weights of its trial; if not, it is trained anew.
-    track, parent
-        Where it is logged, as of `tuners.train`, and the run that it belongs to.
+    track, within
+        Where it is logged, as of `tuners.train`, and as what.
     console
         Where to tell how it goes.
 
     Raises
     ------
     RecipeError
-        It cannot be trained anew on all samples.
+        The weights of its trial are gone, or it cannot be trained anew on all samples.
     """
+    for name in best.outcome.unasked if best.outcome else ():
+        config = config.without_hyperparameter(name)
     if is_restored:
-        _restore(best, config, place)
+        config = _restored(best, config, place)
     else:
         config = everything(config, best)
         data = load_data(config)
-    _clear_another(place.winner, config)
+        _clear_another(place.winner, config)
     return training.train(
         config,
         data=data,
         folder=place.winner.path,
         resume=place.winner.config.exists(),
         track=track,
-        parent=parent,
-        name=f"{place.path.name}-winner",
+        within=within,
         console=None if is_restored else console,
     )
 
 
 def everything(config: Config, best: TrialRecord) -> Config:
-    """Return the configuration that trains on validation samples too, for as many epochs as were best without them."""
+    """Return the configuration that trains on validation samples too, for as many epochs as were best without them.
+
+    Where there were several phases they are as long as they were: the one that was best is the one that it ends in.
+    """
     changes: dict[str, object] = {"data.validation": 0.0, "data.folds": 1, "data.fold": 0}
-    best_epoch = best.outcome.best_epoch if best.outcome else None
-    if best_epoch is not None and best_epoch + 1 < config.training.epochs:
-        changes["training.stop_after"] = best_epoch + 1
+    outcome = best.outcome
+    if outcome is None or outcome.best_epoch is None:
+        return config.replace(changes)
+    if outcome.best_epoch + 1 < config.training.epochs:
+        changes["training.stop_after"] = outcome.best_epoch + 1
+    if outcome.phases and outcome.phases[0] <= outcome.best_epoch:
+        changes["transfer.head_epochs"] = outcome.phases[0]
     return config.replace(changes)
 
 
-def _restore(best: TrialRecord, config: Config, place: SearchFolder) -> None:
-    """Make of a trial's folder that of a training which is over, all at once: the configuration comes last."""
-    trial, folder = Folder(place.trial(best.number)), place.winner
-    if folder.config.exists() and folder.read_config() == config:
-        return
-    if not trial.checkpoint.exists():
+def _restored(best: TrialRecord, config: Config, place: SearchFolder) -> Config:
+    """Make of a trial's folder that of a training which is over, all at once; return its configuration.
+
+    A trial that was ended before its time is repeated by one that ends then.
+    """
+    trial = Folder(place.trial(best.number))
+    counters = Checkpoint(trial.checkpoint).counters()
+    if counters is None:
         raise RecipeError(
             f"{trial.path}: the weights of the best trial are not there any more; "
             f"train it anew: tune search ... --final retrain --output {place.path}"
         )
-    shutil.rmtree(folder.path, ignore_errors=True)
-    shutil.copytree(trial.path, folder.path, ignore=shutil.ignore_patterns("output.txt", "error.txt"))
-    texts.write_file(folder.config, config.to_yaml())
+    if counters.over != "trained":
+        config = config.replace({"training.stop_after": counters.epoch})
+    _clear_another(place.winner, config)
+    if not place.winner.path.exists():
+        copy = place.winner.path.with_name(".winner.new")
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(trial.path, copy, ignore=shutil.ignore_patterns("output.txt", "error.txt", "*.lock"))
+        texts.write_file(Folder(copy).config, config.to_yaml())
+        copy.replace(place.winner.path)
+    return config
 
 
 def _clear_another(folder: Folder, config: Config) -> None:
-    """Remove the winner of before, where the search has gone on and has another one."""
-    if folder.config.exists() and folder.read_config() != config:
-        shutil.rmtree(folder.path)
+    """Remove the winner of before, where the search has gone on and has another one, and what is left of one."""
+    if not folder.config.exists() or folder.read_config() != config:
+        shutil.rmtree(folder.path, ignore_errors=True)

@@ -6,6 +6,7 @@ What is returned is plain text on one line; HTML has to escape it.
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from rich.cells import cell_len, set_cell_size
 
 from diagnose.console import one_line
-from diagnose.renderers.wording import number, printable
+from diagnose.renderers.wording import number, printable, shorten
 from tuners.search.records import State, TrialRecord
 
 __all__ = [
@@ -23,6 +24,14 @@ __all__ = [
 
 NOTHING = "-"
 _TELLS_NOTHING = frozenset({"name", "kind", "type"})
+#: How a reason begins: with a check, with a function of the user's (``my models/mine.py:build: ``), with an exception.
+_CHECK = re.compile(r"([\w-]+) at epoch \d")
+_FUNCTION = re.compile(r"(?:.*?\.py|[\w.]+):[^\W\d][\w.]*: ")
+_EXCEPTION = re.compile(r"[\w.]*(?:Error|Exception)\b")
+_NO_MEMORY = "out of memory"
+_EXHAUSTED = frozenset({"MemoryError", "ResourceExhaustedError"})
+#: Characters of what names a kind of failure.
+_KIND = 60
 
 
 def short_names(paths: Iterable[str]) -> dict[str, str]:
@@ -101,15 +110,29 @@ def diagnosis(trial: TrialRecord) -> str:
 def sickness(trial: TrialRecord) -> str:
     """Return the kind of a trial's sickness, empty where it is not sick.
 
-    That is the check or the fault that ended it, as its reason begins (``divergence`` at epoch 2, ``out of memory``:
-    ...), else its first critical finding, which stands before its effects.
+    That is the check or the fault that ended it (``divergence``, ``out of memory``, ``ValueError``, else how what was
+    told begins), or its first critical finding, which stands before its effects.
     """
     if not trial.is_sick or trial.outcome is None:
         return ""
     if trial.outcome.state in (State.PRUNED, State.FAILED) and trial.outcome.reason:
-        return printable(trial.outcome.reason.partition(" at epoch ")[0].partition(":")[0].strip()) or "failed"
+        return printable(_kind(" ".join(trial.outcome.reason.split()))) or "failed"
     critical = (finding.get("check") for finding in trial.outcome.findings if finding.get("severity") == "critical")
     return printable(str(next(critical, None) or trial.outcome.state))
+
+
+def _kind(reason: str) -> str:
+    """Return what a reason has in common with those of the same kind."""
+    if found := _CHECK.match(reason):
+        return found[1]
+    said = _FUNCTION.sub("", reason, count=1) if _FUNCTION.match(reason) else reason
+    if found := _EXCEPTION.match(said):
+        name = found[0].rpartition(".")[2]
+        return _NO_MEMORY if name in _EXHAUSTED else name
+    clause = re.split(r"[;,] ", said)[0]
+    head, _, rest = clause.partition(": ")
+    is_setting = bool(rest) and " " not in head  # what is wrong with it is told behind its name
+    return shorten(clause if is_setting else head, _KIND)
 
 
 def health(trial: TrialRecord) -> str:

@@ -215,5 +215,16 @@ def test_scattered_digits_keep_their_test_without_validation():
 
 
 def test_a_fold_that_there_is_not_is_refused():
-    with pytest.raises(ConfigError, match="data.fold: must be less than data.folds, 3, not 3"):
+    with pytest.raises(ConfigError, match=r"data.fold: must be less than data.folds, 3, not 3"):
         load_data("iris", {"data.folds": 3, "data.fold": 3})
+
+
+@pytest.mark.keras
+def test_groups_stay_together_where_validation_samples_have_none(tmp_path):
+    config = own_validation(tmp_path, groups_train=np.arange(60) // 4)
+    before, after = load_data(config), load_data(config, {"data.validation": 0})
+    assert numbers(after.test) == numbers(before.test)
+    for fold in range(3):
+        data = load_data(config, {"data.folds": 3, "data.fold": fold})
+        groups = [{number // 4 for number in numbers(split) if number < 60} for split in (data.train, data.validation)]
+        assert not groups[0] & groups[1]

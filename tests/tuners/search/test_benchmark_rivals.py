@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.search import compare, lines
+from benchmarks.search import compare, lines, process, rate, workers
 from benchmarks.search.estimates import difference, ratio
 from benchmarks.search.pace import per_minute
 from benchmarks.search.report import Run, Runs
@@ -47,6 +47,35 @@ def test_the_area_is_1_for_the_best_score_from_the_first_second_and_0_for_chance
 def test_a_target_that_is_never_reached_takes_forever():
     run = Run(record(curve=[(4.0, 0.8, 0.7)]))
     assert (run.time_to(0.8), run.time_to(0.81)) == (4.0, math.inf)
+
+
+def test_a_trial_that_the_time_has_cut_is_none_whoever_it_is_of():
+    fits = [{"ended": 4.0}, {"ended": 10.0}, {"ended": 10.1}, {"ended": None}]
+    assert Run(record(fits=fits)).trials == 2
+
+
+def test_all_searches_of_a_data_set_and_a_seed_come_together_and_the_first_seed_first():
+    arms, problems = ["a", "b", "c"], ["mlp/wine", "mlp/digits"]
+    tasks = list(compare.planned(arms, problems, 2, 10.0))
+    blocks = [tasks[start : start + 3] for start in range(0, 12, 3)]
+    assert all(sorted(task.arm for task in block) == arms for block in blocks)
+    assert [{(task.seed, task.problem) for task in block} for block in blocks] == [
+        {(block[0].seed, block[0].problem)} for block in blocks
+    ]
+    assert [block[0].seed for block in blocks] == [0, 0, 1, 1]
+    assert len({tuple(task.arm for task in block) for block in blocks}) > 1
+
+
+def test_no_search_is_begun_after_the_minutes_and_what_was_begun_is_kept(monkeypatch: pytest.MonkeyPatch):
+    now, kept = [0.0], []
+    monkeypatch.setattr(process.time, "monotonic", lambda: now[0])
+
+    def run(task: int, core: int) -> int:
+        now[0] += 40.0
+        return task
+
+    assert process.side_by_side([1, 2, 3, 4], 1, run, lambda task, came: kept.append(task), 60.0) == 2
+    assert sorted(kept) == [1, 2]
 
 
 def test_searches_are_compared_seed_by_seed():
@@ -127,6 +156,13 @@ def test_trials_a_minute_leave_the_first_ones_out():
     assert per_minute([100.0, 110.0, 120.0, 130.0], 2) == pytest.approx(6)
 
 
+def test_there_is_a_table_after_the_first_round_without_an_interval():
+    rates = {rate.KERASTUNER: [10.0], rate.MONITORED: [12.0], rate.UNMONITORED: [15.0]}
+    assert "| ours, Monitor on | 12.0 | 1.20 |" in list(rate.table(rates))
+    rates, starts = {"inline": [10.0], "workers-1": [9.0], "workers-2": [18.0]}, dict.fromkeys(workers.KINDS, [3.0])
+    assert "| two workers | 18.0 | 1.80 | 2.00 | 3.0 |" in list(workers.table(rates, starts))
+
+
 def test_a_ratio_of_rounds_has_an_interval_that_holds_it():
     found = ratio([2.0, 3.0, 2.5], [1.0, 1.0, 1.0])
     assert found.value == pytest.approx((2 * 3 * 2.5) ** (1 / 3))
@@ -136,3 +172,12 @@ def test_a_ratio_of_rounds_has_an_interval_that_holds_it():
 def test_a_difference_counts_each_data_set_alike_however_many_seeds_it_has():
     found = difference({"a": [1.0, 1.0, 1.0], "b": [0.0]})
     assert (found.value, found.low, found.high) == (0.5, 0.5, 0.5)
+
+
+@pytest.mark.keras
+def test_a_first_epoch_that_is_nan_costs_optuna_no_trial():
+    pytest.importorskip("optuna")
+    from benchmarks.search.rivals import best
+
+    assert best([math.nan, 0.5, math.inf, 0.7, math.nan]) == 0.7
+    assert math.isnan(best([math.nan, math.nan]))

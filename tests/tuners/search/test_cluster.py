@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import os
 import signal as signals
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,10 @@ import numpy as np
 import pytest
 
 from recipes.errors import RecipeError
-from tests.tuners.search.ray_trials import Counted, candidate, ended, opened
+from tests.tuners.search.ray_trials import Counted, candidate, ended, opened, run
 from tuners.search import cluster, ray_session
 from tuners.search.cluster import RayExecutor
-from tuners.search.records import EpochReport, State, Stop
+from tuners.search.records import Candidate, EpochReport, Outcome, State, Stop
 
 pytestmark = [
     pytest.mark.long,
@@ -307,6 +308,84 @@ def test_cores_are_shared_among_the_gpus_of_the_poorest_machine() -> None:
     assert cluster._cores_beside_gpu(nodes, 1.0) == 3.0
     assert cluster._cores_beside_gpu(nodes, 2.0) == 6.0
     assert cluster._cores_beside_gpu(nodes, 0.0) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("wish", "is_need", "most", "granted"),
+    [
+        (None, False, 0.0, 0.0),
+        (2.0, False, 0.0, 0.0),
+        (None, False, 4.0, 1.0),
+        (2.0, False, 4.0, 2.0),
+        (0.0, False, 4.0, 0.0),
+        (None, True, 4.0, 1.0),
+    ],
+)
+def test_a_trial_has_the_gpus_of_its_wish_and_none_where_there_are_none(
+    wish: float | None, is_need: bool, most: float, granted: float
+) -> None:
+    for may_grow in (True, False):
+        assert cluster._Wish(wish, is_need).granted(most, may_grow=may_grow) == granted
+
+
+def test_gpus_that_are_missing_are_waited_for_in_a_cluster_only() -> None:
+    assert cluster._Wish(None, is_need=True).granted(0.0, may_grow=True) == 1.0
+    assert cluster._Wish(2.0, is_need=False).granted(1.0, may_grow=True) == 2.0
+    with pytest.raises(RecipeError, match=r"^a trial needs 1 GPUs, and Ray finds none on this machine; set training\."):
+        cluster._Wish(None, is_need=True).granted(0.0, may_grow=False)
+    with pytest.raises(RecipeError, match=r"needs 2 GPUs, and this machine has 1; set training\.devices to fewer, or"):
+        cluster._Wish(2.0, is_need=False).granted(1.0, may_grow=False)
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
+    """Return what runs a trial as a worker does, here, and without a mailbox."""
+    from tuners.search import ray_worker
+
+    monkeypatch.setattr(ray_worker, "_ask", lambda job, report: None)
+
+    def run_alone(asked: Candidate, scratch: Path, versions: Mapping[str, str] | None = None) -> Outcome:
+        job = ray_worker.Job(asked, 0, run, None, str(scratch), versions or ray_worker.versions())
+        return ray_worker.run_job(job, {}, {}, None)
+
+    return run_alone
+
+
+def test_a_trial_works_below_the_folder_of_the_driver_where_it_is_there_else_below_the_machines_own(
+    alone: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "own"))
+    for place in ("own", "driver"):
+        (tmp_path / place).mkdir()
+    for scratch, used in (("driver", "driver"), ("elsewhere", "own")):
+        folder = Path(facts(alone(candidate(0, "facts", tmp_path), tmp_path / scratch))[1])
+        assert folder.is_relative_to(tmp_path / used)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["driver", "own"]
+    assert not [*(tmp_path / "own").iterdir(), *(tmp_path / "driver").iterdir()]
+
+
+def test_a_machine_with_other_versions_runs_nothing_and_ends_the_search(
+    alone: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    from ray.exceptions import RayTaskError
+
+    from tuners.search.ray_worker import OtherVersionsError, versions
+
+    with pytest.raises(OtherVersionsError, match=r"not 3\.1: install") as told:
+        alone(candidate(0, "facts", tmp_path), tmp_path, {**versions(), "keras": "3.1"})
+    with pytest.raises(RecipeError, match=r" has keras .*, not 3\.1: install the same .* and begin the search again$"):
+        cluster._check_machine(RayTaskError("run_job", "", told.value))
+
+
+def test_only_a_disk_that_takes_no_more_ends_the_search() -> None:
+    from ray.exceptions import RayTaskError
+
+    full = RayTaskError("run_job", "", OSError(errno.ENOSPC, "No space left on device", "/tmp/x"))
+    with pytest.raises(RecipeError, match=r"a worker cannot write: .*No space left.*; make room, and begin"):
+        cluster._check_machine(full)
+    denied = RayTaskError("run_job", "", PermissionError(errno.EACCES, "Permission denied", "/tmp"))
+    cluster._check_machine(denied)
+    assert cluster._cause(denied) == "PermissionError: [Errno 13] Permission denied: '/tmp'"
 
 
 def test_only_files_below_the_folder_are_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

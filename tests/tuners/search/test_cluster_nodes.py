@@ -107,10 +107,18 @@ def test_places_come_and_go_with_nodes_and_without_room_it_ends(
         assert executor.slots == before + 2
     monkeypatch.setattr(cluster, "_TELL", 0.5)
     monkeypatch.setattr(cluster, "_GIVE_UP", 2.0)
-    with opened(workers=None, address=nodes.address, gpus_per_trial=1) as executor:
+    with opened(workers=None, address=nodes.address, gpus_per_trial=1, needs_gpu=True) as executor:
         executor.submit(candidate(0, "report:1", tmp_path))
         with (
             pytest.warns(UserWarning, match="no machine of the cluster has 1 CPUs and 1 GPUs for a trial; waiting"),
             pytest.raises(RecipeError, match="no machine of the cluster has 1 CPUs and 1 GPUs for a trial; add one"),
         ):
             executor.next(lambda number, report: None)
+
+
+def test_a_trial_computes_with_the_cores_that_it_has_beside_its_gpu(nodes: Any, tmp_path: Path) -> None:
+    nodes.add_node(num_cpus=3, num_gpus=1)
+    with opened(workers=None, address=nodes.address) as executor:
+        executor.submit(candidate(0, "facts", tmp_path))
+        outcome = ended(executor, 1)[0]
+    assert outcome.files["facts"].decode().split("\n")[2:4] == ["3", "3"]

@@ -17,10 +17,11 @@ from recipes.config import Config
 from recipes.data import load_data
 from recipes.data.base import Data
 from recipes.errors import ConfigError, RecipeError
+from tuners.objective import Objective
 from tuners.search import driver
 from tuners.search.executor import OnReport
-from tuners.search.journal import Journal, read
-from tuners.search.records import Candidate, EpochReport, Outcome, State, Stop
+from tuners.search.journal import Journal, SearchFolder, read
+from tuners.search.records import Candidate, EpochReport, Outcome, State, Stop, TrialRecord, ranked
 from tuners.search.settings import SearchSettings
 
 pytestmark = pytest.mark.keras
@@ -293,10 +294,12 @@ def test_an_earlier_search_is_learned_from(search, tmp_path: Path):
     earlier = search(folder="earlier", trials=8)
     found = search(folder="later", strategy="bayesian", trials=3, warm_start=[earlier.folder])
     assert [trial.number for trial in found.record.trials] == [0, 1, 2]
-    events = [event for event in events_of(found) if event["event"] == "warm"]
-    assert [event["score"] for event in events] == [trial.score for trial in earlier.record.trials]
+    (warm,) = [event for event in events_of(found) if event["event"] == "warm"]
+    assert [score for _, score in warm["trials"]] == [trial.score for trial in earlier.record.trials]
     assert story(found) != story(search(folder="cold", strategy="bayesian", trials=3))
-    assert story(found) == story(search(folder="later", strategy="bayesian", trials=3))
+    assert story(found) == story(search(folder="later", strategy="bayesian", trials=3, warm_start=[earlier.folder]))
+    with pytest.raises(RecipeError, match="warm_start"):
+        search(folder="later", strategy="bayesian", trials=3)
 
 
 def test_an_earlier_search_by_another_objective_is_refused(search):
@@ -327,3 +330,65 @@ def test_a_list_is_needed_where_data_is_loaded_for_each_value(monkeypatch: pytes
 def test_the_record_is_that_of_the_folder(search):
     found = search()
     assert read(found.folder).trials == found.record.trials
+
+
+def test_without_a_budget_it_goes_on_with_the_one_that_it_was_begun_with(search):
+    stopped = MadeUp(lambda candidate, _: interrupted() if candidate.number == 22 else scored(candidate, _))
+    with pytest.raises(KeyboardInterrupt):
+        search(stopped, trials=25)
+    assert len(search(trials=0).record.trials) == 25
+
+
+def interrupted() -> Outcome:
+    raise KeyboardInterrupt
+
+
+def test_ctrl_c_is_no_trials_fault(search):
+    for _ in range(driver.ATTEMPTS + 1):
+        with pytest.raises(KeyboardInterrupt):
+            search(MadeUp(lambda *_: interrupted()))
+    found = search()
+    assert [trial.state for trial in found.record.trials] == [State.DONE] * 6
+    assert found.record.trials[0].attempts == 1
+
+
+def test_a_trial_that_is_not_whole_stands_behind_those_that_are():
+    whole = Outcome(State.DONE, score=0.5, scores=(0.5, 0.5), parts=2)
+    part = Outcome(State.STOPPED, "the time is up at epoch 1", score=0.9, scores=(0.9,), parts=2)
+    trials = [TrialRecord(0, {}, "", outcome=part), TrialRecord(1, {}, "", outcome=whole)]
+    assert [trial.number for trial in ranked(trials, Objective("val_accuracy", "max"))] == [1, 0]
+
+
+def test_a_trial_that_another_one_went_on_from_is_not_ranked_twice():
+    outcome = Outcome(State.DONE, score=0.5, scores=(0.5,))
+    trials = [TrialRecord(0, {}, "", outcome=outcome), TrialRecord(1, {}, "", parent=0, outcome=outcome)]
+    assert [trial.number for trial in ranked(trials, Objective("val_accuracy", "max"))] == [1]
+    assert [trial.number for trial in ranked(trials[:1], Objective("val_accuracy", "max"))] == [0]
+
+
+def test_a_search_in_which_all_failed_is_over(search, tmp_path: Path):
+    found = search(MadeUp(lambda candidate, _: Outcome(State.FAILED, f"reason {candidate.number}")), trials=2)
+    folder = SearchFolder(found.folder)
+    assert not folder.is_unfinished(folder.read_settings())
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"config": {"data.validation": 0.0}}, "trials are judged by validation samples"),
+        ({"config": {"training.stop_after": 3}, "strategy": "hyperband"}, "hyperband sets it itself"),
+        ({"executions": 2, "final": "restore"}, "take --final retrain"),
+        ({"executions": 2}, "loaded already cannot be split anew"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_before_the_first_trial(search, options: dict[str, Any], said: str):
+    executor = MadeUp()
+    with pytest.raises(RecipeError, match=said):
+        search(executor, **options)
+    assert executor.seen == []
+
+
+def test_what_a_training_is_monitored_by_is_what_trials_are_judged_by(search):
+    assert search(config={"training.monitor": "val_loss"}).record.objective.name == "val_accuracy"  # the default
+    other = search(folder="other", config={"training.monitor": "max:val_loss"})
+    assert str(other.record.objective) == "max:val_loss"

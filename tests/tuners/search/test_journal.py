@@ -163,6 +163,20 @@ def test_the_time_of_all_processes_counts_and_the_pauses_do_not():
     assert story.trials[0].attempts == 2
 
 
+def test_an_interruption_takes_the_attempt_back(tmp_path: Path):
+    journal = written(tmp_path, trials=1)
+    journal.append("interrupted", number=0)
+    assert Story.of(journal.events).trials[0].attempts == 0
+
+
+def test_names_that_are_no_text_are_written_all_the_same(tmp_path: Path):
+    journal = written(tmp_path, trials=1)
+    journal.append("ended", **outcome_event(0, Outcome(State.FAILED, "no such file: \udcff.csv")))
+    again = Journal(tmp_path / "journal.jsonl")
+    again.open()
+    assert Story.of(again.events).trials[0].state is State.FAILED
+
+
 def test_outcomes_are_the_same_from_the_journal():
     assert outcome_of(json.loads(json.dumps(outcome_event(0, DONE)))["outcome"]) == DONE
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
+from diagnose.run import Series, Split
 from tuners.objective import Objective
 from tuners.search.pruning import PEERS, Pruning
 from tuners.search.records import EpochReport, State, Stop
@@ -111,3 +113,31 @@ def test_a_trial_that_is_run_again_begins_anew():
     again = report(0, 0.1)
     pruning.report(0, again)
     assert pruning.rank(0, again) == 1.0
+
+
+def test_what_went_on_from_another_is_compared_with_all_that_it_reached():
+    pruning = with_peers(0.9, 0.8, 0.7, 0.6, epochs=9)
+    values = np.array([0.95, 0.1, 0.1, 0.1, 0.1])
+    pruning.recall(0, 0, [Series("val_accuracy", "accuracy", Split.VALIDATION, np.arange(5.0), values)])
+    sick = report(5, 0.1, finding("divergence", lost=True))
+    assert pruning.report(0, sick) is None
+    assert pruning.rank(0, sick) == 0.0
+
+
+def test_those_that_had_not_begun_by_an_epoch_are_no_peers_at_it():
+    pruning = Pruning(ACCURACY)
+    for number in range(100, 104):
+        pruning.report(number, report(7, 0.9))  # they began late, and nothing is known of before
+    early = report(1, 0.2, finding("not-learning"))
+    assert pruning.report(0, early) is None
+    assert pruning.rank(0, early) is None
+
+
+def test_folds_are_compared_with_the_same_fold_of_others():
+    pruning = Pruning(ACCURACY)
+    for number in range(100, 104):
+        for part, value in ((0, 0.9), (1, 0.1)):
+            pruning.report(number, EpochReport(part, 2, 0, 9, {"val_accuracy": value}))
+    mine = EpochReport(1, 2, 0, 9, {"val_accuracy": 0.5})
+    pruning.report(0, mine)
+    assert pruning.rank(0, mine) == 0.0

@@ -276,3 +276,81 @@ def test_wrong_usage_is_one_line(
     assert message in captured.err
     assert len(captured.err.splitlines()) == 1
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_winner_that_the_time_ended_is_repeated_by_its_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from tuners.search.pruning import Pruning
+    from tuners.search.records import Stop
+
+    def late(_self: Any, _number: int, report: Any) -> Stop | None:
+        return Stop(State.STOPPED, "the time is up at epoch 2") if report.epoch == 2 else None
+
+    monkeypatch.setattr(Pruning, "report", late)
+    found = search(config(), SPACE, settings(trials=1), folder=tmp_path / "s", track=False)
+    assert found.winner is not None
+    assert found.winner.result["epochs"] == 3
+    assert found.winner.config.training.stop_after == 3
+    again = train(found.winner.folder.read_config(), folder=tmp_path / "again", track=False)
+    assert again.result["test"] == found.winner.result["test"]
+
+
+def test_a_hyperband_winner_of_a_low_round_is_not_trained_on(tmp_path: Path):
+    found = search(
+        config(training__epochs=9), SPACE, settings(strategy="hyperband", trials=2), folder=tmp_path / "s", track=False
+    )
+    assert found.winner is not None
+    assert found.winner.result["epochs"] == 1
+    assert found.best is not None
+    assert found.winner.result["best_val_accuracy"] == found.best.score
+
+
+def test_what_a_function_did_not_ask_for_is_not_asked_of_its_winner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(
+        "import keras\n"
+        "def build(hp):\n"
+        "    units = hp.Int('units', 4, 8)\n"
+        "    if units > 6: hp.Float('rest', 0.0, 0.5)\n"
+        "    return keras.Sequential([keras.Input((4,)), keras.layers.Dense(units, 'relu'),\n"
+        "                             keras.layers.Dense(3, 'softmax')])\n"
+    )
+    chosen = Config.of("mine.py:build", {"data.source": "iris", "training.epochs": 1})
+    space = {"hyperparameters.units": [4, 5], "hyperparameters.rest": {"low": 0.0, "high": 0.5}}
+    with monkeypatch.context() as patch:
+        patch.setattr("tuners.search.space._check_own", lambda *_arguments: None)
+        found = search(chosen, space, settings(trials=2), folder="s", track=False)
+    assert [trial.state for trial in found.record.trials] == [State.DONE] * 2
+    assert found.winner is not None
+    assert "rest" not in found.winner.config.hyperparameters
+
+
+def test_a_model_that_cannot_be_saved_is_refused_before_the_first_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(
+        "import keras\n"
+        "def build(hp):\n"
+        "    return keras.Sequential([keras.Input((4,)), keras.layers.Lambda(lambda x: 2 * x),\n"
+        "                             keras.layers.Dense(hp.Int('units', 3, 3), 'softmax')])\n"
+    )
+    chosen = Config.of("mine.py:build", {"data.source": "iris", "training.epochs": 1})
+    with pytest.raises(RecipeError, match=r"mine.py:build|saved"):
+        search(chosen, settings=settings(), folder="s", track=False)
+    assert not Path("s").exists()
+
+
+def test_another_store_gets_all_trials_and_a_search_of_its_own(found: Search, tmp_path: Path):
+    from mlflow.tracking import MlflowClient
+
+    copy = tmp_path / "found"
+    shutil.copytree(found.folder, copy)
+    shutil.rmtree(copy / "winner")
+    uri = f"sqlite:///{tmp_path}/other.db"
+    search(config(), SPACE, settings(), folder=copy, track=uri)
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("mlp iris")
+    assert experiment is not None
+    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    assert set(runs) == {"found", "found-0000", "found-0001", "found-0002", "found-winner"}
+    assert runs["found-0001"].data.tags["mlflow.parentRunId"] == runs["found"].info.run_id

@@ -144,10 +144,10 @@ def test_a_full_disk_ends_the_search_and_not_the_trial(iris: Datasets, tmp_path:
 
 
 def test_an_objective_that_is_no_column_names_those_that_there_are(iris: Datasets, tmp_path: Path):
-    chosen = replace(candidate(tmp_path), objective=Objective("val_gain", "max"))
+    chosen = candidate(tmp_path, config(training__monitor="max:val_gain"))
     outcome, _ = run(chosen, iris)
     assert outcome.state is State.FAILED
-    assert "objective 'val_gain' is no column of the log; there are: accuracy, loss" in outcome.reason
+    assert "'val_gain' is no column of the log; there are: accuracy, loss" in outcome.reason
 
 
 def test_no_weights_are_written_that_nobody_needs(iris: Datasets, tmp_path: Path):
@@ -184,7 +184,7 @@ def test_a_promoted_trial_goes_on_where_its_parent_ended(iris: Datasets, tmp_pat
     whole, of_whole = run(candidate(tmp_path / "whole"), iris)
     short = config(training__stop_after=2)
     first, of_first = run(candidate(tmp_path / "first", short), iris)
-    second, of_second = run(candidate(tmp_path / "second", parent=tmp_path / "first" / "trial"), iris)
+    second, of_second = run(candidate(tmp_path / "second", parent=tmp_path / "first" / "trial", begins=2), iris)
     assert (first.epochs, second.epochs) == (2, 2)
     assert [each.logs for each in (*of_first, *of_second)] == [each.logs for each in of_whole]
     assert second.score == whole.score
@@ -211,6 +211,47 @@ def test_an_interrupted_trial_goes_on_from_what_was_saved(
     assert [each.epoch for each in reports] == [3]
     assert outcome.score == whole.score
     assert reports[-1].logs == of_whole[-1].logs
+
+
+def test_what_was_decided_is_known_to_a_process_that_comes_after(iris: Datasets, tmp_path: Path):
+    sick = candidate(tmp_path, keep=True)
+    first, _ = run(sick, iris, Stop(State.FAILED, "nan-loss at epoch 1"), at=1)
+    again, reports = run(sick, iris)  # killed before anybody took note
+    assert reports == []
+    assert (again.state, again.reason, again.score, again.epochs) == (first.state, first.reason, None, 2)
+
+
+def test_a_trial_that_only_the_time_ended_goes_on_when_it_is_promoted(iris: Datasets, tmp_path: Path):
+    run(candidate(tmp_path / "first"), iris, Stop(State.STOPPED, "the time is up at epoch 1"), at=1)
+    promoted = candidate(tmp_path / "second", parent=tmp_path / "first" / "trial", begins=2)
+    outcome, reports = run(promoted, iris)
+    assert outcome.state is State.DONE
+    assert [each.epoch for each in reports] == [2, 3]
+
+
+def test_a_copy_that_was_cut_off_is_made_again(iris: Datasets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    run(candidate(tmp_path / "first", config(training__stop_after=2)), iris)
+    promoted = candidate(tmp_path / "second", parent=tmp_path / "first" / "trial", begins=2)
+
+    def cut_off(source: Path, target: Path, **_options: Any) -> None:
+        target.mkdir(parents=True)
+        (target / "run.csv").write_bytes((source / "run.csv").read_bytes())
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.copytree", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            run(promoted, iris)
+    outcome, reports = run(promoted, iris)
+    assert [each.epoch for each in reports] == [2, 3]
+    assert outcome.epochs == 2
+
+
+def test_weights_that_are_as_good_are_kept(iris: Datasets, tmp_path: Path):
+    score = run(candidate(tmp_path / "first"), iris)[0].score
+    assert score is not None
+    run(candidate(tmp_path / "tie", keep=score), iris)
+    assert list((tmp_path / "tie").rglob("best-*.npz"))
 
 
 def test_what_the_users_function_does_not_ask_for_this_time_is_left_out(tmp_path: Path):
