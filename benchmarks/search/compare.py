@@ -106,7 +106,7 @@ def told(task: Task, record: dict[str, Any]) -> str:
     if "error" in record:
         return f"{head} FAILED: {record['error']}"
     best = f"{record['curve'][-1][1]:.4f}, test {record['curve'][-1][2]:.4f}" if record["curve"] else "no score"
-    return f"{head} {len(record['fits']):>3} trials, {record['objective']} {best}"
+    return f"{head} {len(record['fits']):>3} trainings begun, {record['objective']} {best}"
 
 
 if __name__ == "__main__":

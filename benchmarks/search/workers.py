@@ -5,7 +5,8 @@
 The trials of `rate`, with all processor cores for each contestant, which run one after the other in an order that is
 drawn anew in each round. The time is that from the end of the second trial, when two workers have begun, to the end of
 the last one; what comes before (Ray's start, the workers' imports) is told apart, as the seconds until the first trial
-is over. It takes about eight minutes; the table is printed after each round, so that one that is broken off has a figure.
+is over. It takes about eight minutes; the table is printed after each round, so that one that is broken off has a
+figure.
 
 The ratios are geometric means over the rounds; their intervals those of the mean of the logarithms (Student's t). Exit
 code 1: the ratio of two workers to one is below 1.5.

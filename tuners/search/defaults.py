@@ -105,7 +105,7 @@ def _transfer(config: Config, facts: Facts) -> list[Parameter | None]:
     is_pretrained = config.transfer.weights != "none"
     # How much is frozen matters most after the rate: all of it is fastest, little of it needs many images.
     frozen = choice("transfer.freeze_depth", 0.25, 0.5, 0.75, 1.0)
-    # 10 to 1000 times below the head's: above, what was pretrained is lost. Where all is frozen there is nothing to tune.
+    # 10 to 1000 times below the head's: above, what was pretrained is lost. Where all is frozen, nothing is tuned.
     is_frozen = (("transfer.freeze_depth", (1.0,)),)
     tuned = Parameter("transfer.fine_tune_rate", "float", 1e-6, 1e-3, log=True, unless=is_frozen)
     return [

@@ -468,7 +468,14 @@ def _executor(plan: Plan, workers: int, cluster: str | None) -> Executor:
     files = [] if cluster is None else _own_files(plan.config.recipe)
     training = plan.config.training
     gpus = 0.0 if training.accelerator == "cpu" else float(training.devices) or None
-    return RayExecutor(plan.datasets, workers=workers or None, address=cluster, gpus_per_trial=gpus, files=files)
+    return RayExecutor(
+        plan.datasets,
+        workers=workers or None,
+        address=cluster,
+        gpus_per_trial=gpus,
+        needs_gpu=training.accelerator == "gpu",
+        files=files,
+    )
 
 
 def _own_files(recipe: str) -> list[Path]:

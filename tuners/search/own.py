@@ -113,7 +113,7 @@ class _Asked:
 
     def _varied(
         self, values: Mapping[str, Any], asked: frozenset[str], new: frozenset[str]
-    ) -> Iterator[Mapping[str, Any]]:
+    ) -> Iterator[dict[str, Any]]:
         """Note on what names depend, and yield values with which others are asked for.
 
         Parameters

@@ -134,18 +134,15 @@ class Space:
             See `of`, `parse`, `read` and `check`; or nothing is left to be searched.
         """
         layers = [_layer(one) for one in given]
-        if ":" in config.recipe:
+        is_own = ":" in config.recipe
+        if is_own:
             _check_own(layers, config, facts)
+        default = cls(_defaults(config, facts)) if is_own or all(layer.extends for layer in layers) else cls()
+        layers = [layer._of_kinds(default) for layer in layers]
         whole = _stacked([layer for layer in layers if not layer.extends])
+        space = default if whole is None else whole._with_conditions(default)
         on_top = _stacked([layer for layer in layers if layer.extends])
-        if whole is None:
-            space = cls(_defaults(config, facts))
-        elif ":" in config.recipe:
-            space = whole._as_asked_for(cls(_defaults(config, facts)))
-        else:
-            space = whole
-        if on_top is not None:
-            space = space.merged(on_top)
+        space = space if on_top is None else space.merged(on_top)
         space = space.settled(config)
         space.check(config)
         if not space:
@@ -227,11 +224,6 @@ class Space:
 
         What it searches without a ``when`` of its own keeps the conditions that it has here. Those are narrowed with
         their parents; what is left without a value of its parent's is not searched.
-
-        Raises
-        ------
-        ConfigError
-            Fractions for a hyperparameter of a function that asks for whole numbers.
         """
         touched = {*above.paths, *above.fixed, *above.without}
         below = {parameter.path: parameter for parameter in self}
@@ -396,15 +388,22 @@ class Space:
             description = parameter.values[0]
         return replace(self, fixed={**self.fixed, path: setting(path, description)})
 
-    def _as_asked_for(self, asked: Space) -> Space:
-        """Return this space with kinds and conditions from what a function of the user's asks for."""
+    def _of_kinds(self, asked: Space) -> Space:
+        """Return the space with floats where a function of the user's asks for them: 0 .. 1 may be a range of such."""
+        kinds = {one.path: one for one in asked if one.path.startswith(f"{OWN}.")}
+        return replace(
+            self, parameters=tuple(_of_kind(one, kinds[one.path]) if one.path in kinds else one for one in self)
+        )
+
+    def _with_conditions(self, asked: Space) -> Space:
+        """Return the space with the conditions of what a function of the user's asks for, on what stands in it."""
         named = {*self.paths, *self.fixed}
-        below = [
+        below = tuple(
             replace(one, conditions=tuple(condition for condition in one.conditions if condition[0] in named))
             for one in asked
             if one.path in self
-        ]
-        merged = replace(asked, parameters=tuple(below)).merged(self)
+        )
+        merged = replace(asked, parameters=below).merged(self)
         return replace(merged, parameters=tuple(sorted(merged, key=lambda one: self.paths.index(one.path))))
 
 
@@ -459,31 +458,38 @@ def _value(path: str, text: str) -> Any:
 
 
 def _heir(above: Parameter, below: Parameter) -> Parameter:
-    """Return a parameter with what is not said of it from the one that it replaces: its conditions, a function's kind.
-
-    Raises
-    ------
-    ConfigError
-        Fractions where a function asks for whole numbers.
-    """
-    if above.path.startswith(f"{OWN}."):
-        above = _of_kind(above, below)
+    """Return a parameter with the conditions of the one that it replaces, where it has none of its own."""
     return above if above.conditions else replace(above, conditions=below.conditions, unless=below.unless)
 
 
 def _of_kind(above: Parameter, below: Parameter) -> Parameter:
-    """Return a parameter whose numbers are floats, or whole, as those of another are."""
-    known = {type(value) for value in (below.low, below.high, *below.values) if value is not None}
-    given = [value for value in (above.low, above.high, *above.values) if value is not None]
-    is_number = all(isinstance(value, int | float) and not isinstance(value, bool) for value in given)
-    if not is_number or not (below.kind == "float" or known & {int, float}):
+    """Return a parameter whose numbers are floats, or whole, as those of another are.
+
+    Raises
+    ------
+    ConfigError
+        Fractions where there are whole numbers.
+    """
+    known = {type(value) for value in (*_numbers(below), *below.values)}
+    if not known <= {int, float} or not {type(value) for value in (*_numbers(above), *above.values)} <= {int, float}:
         return above
-    make: type[int | float] = float if below.kind == "float" or float in known else int
-    step = above.step if above.step is None or above.log else make(above.step)
-    if any(make(value) != value for value in given) or (step != above.step):
+    is_float = below.kind == "float" or float in known
+    make: type[int] | type[float] = float if is_float else int
+    if any(make(value) != value for value in (*_numbers(above), *above.values)):
         raise ConfigError(f"{above.path}: takes whole numbers, as {below.describe()}, not {above.describe()}")
-    ends = {"low": make(above.low), "high": make(above.high), "kind": make.__name__} if above.is_range else {}
-    return replace(above, **ends, step=step, values=tuple(map(make, above.values)))
+    if not above.is_range:
+        return replace(above, values=tuple(map(make, above.values)))
+    step = above.step if above.step is None or above.log else make(above.step)
+    low, high = make(above.low), make(above.high)
+    return replace(above, kind="float" if is_float else "int", low=low, high=high, step=step)
+
+
+def _numbers(parameter: Parameter) -> tuple[Any, ...]:
+    """Return the numbers of a range: its ends, and a step between them."""
+    if not parameter.is_range:
+        return ()
+    has_step = parameter.step is not None and not parameter.log
+    return (parameter.low, parameter.high, parameter.step) if has_step else (parameter.low, parameter.high)
 
 
 def _narrowed(parameter: Parameter, parents: Mapping[str, Parameter]) -> Parameter | None:

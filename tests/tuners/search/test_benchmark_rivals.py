@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -68,7 +69,7 @@ def test_all_searches_of_a_data_set_and_a_seed_come_together_and_the_first_seed_
 
 def test_no_search_is_begun_after_the_minutes_and_what_was_begun_is_kept(monkeypatch: pytest.MonkeyPatch):
     now, kept = [0.0], []
-    monkeypatch.setattr(process.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(process, "time", SimpleNamespace(monotonic=lambda: now[0]))
 
     def run(task: int, core: int) -> int:
         now[0] += 40.0
@@ -159,7 +160,7 @@ def test_trials_a_minute_leave_the_first_ones_out():
 def test_there_is_a_table_after_the_first_round_without_an_interval():
     rates = {rate.KERASTUNER: [10.0], rate.MONITORED: [12.0], rate.UNMONITORED: [15.0]}
     assert "| ours, Monitor on | 12.0 | 1.20 |" in list(rate.table(rates))
-    rates, starts = {"inline": [10.0], "workers-1": [9.0], "workers-2": [18.0]}, dict.fromkeys(workers.KINDS, [3.0])
+    rates, starts = {"inline": [10.0], "workers-1": [9.0], "workers-2": [18.0]}, {kind: [3.0] for kind in workers.KINDS}
     assert "| two workers | 18.0 | 1.80 | 2.00 | 3.0 |" in list(workers.table(rates, starts))
 
 

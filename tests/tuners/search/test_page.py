@@ -56,6 +56,15 @@ def test_every_trial_has_a_row_and_a_line_through_its_settings(lifelike: SearchR
     assert best == [str(lifelike.ranked()[0].number)]
 
 
+def test_trials_without_a_setting_are_sorted_behind_the_others() -> None:
+    trials = [made.trial(0, {"units": 8, "kind": "a"}), made.trial(1, {"kind": "b"}), made.trial(2, {"units": 9})]
+    text = page.render(made.search(trials, space={}))
+
+    keys = {a["data-sort"] for a in Tags(text).of("td")}
+    assert {"8.0", "9.0", "a", "b", ""} <= keys
+    assert "-" not in keys
+
+
 def test_every_log_is_a_curve_and_sick_ones_are_marked(lifelike: SearchRecord) -> None:
     tags = Tags(page.render(lifelike))
 

@@ -98,6 +98,12 @@ def test_a_reverse_log_scale_is_dense_at_the_end():
     assert (reverse.at(0.0), reverse.at(1.0)) == (1, 100)
 
 
+def test_a_grid_of_a_reverse_log_scale_has_few_digits():
+    reverse = Parameter("hyperparameters.x", "float", 0.001, 0.3, step=3, log=True, reverse=True)
+    assert reverse.grid() == (0.058, 0.22, 0.274, 0.292, 0.298, 0.3)
+    assert all(reverse.holds(reverse.plain(value)) for value in reverse.grid())
+
+
 def test_numbers_of_numpy_become_pythons():
     width = Parameter("model.width", "int", 1, 100)
     assert [type(width.plain(value)) for value in (np.int64(3), np.float64(3.0), 3.0)] == [int, int, int]

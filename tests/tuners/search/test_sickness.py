@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from tests.tuners.search import made_searches as made
+from tuners.search import wording
 from tuners.search.records import SearchRecord, TrialRecord
 from tuners.search.sickness import sentences, sickness, text
 
@@ -54,6 +56,32 @@ def test_of_few_numbers_one_is_named() -> None:
     found = sickness(where(40, lambda values: values["data.batch_size"] == 64))
     assert found[0].separation is not None
     assert found[0].separation.condition == "= 64"
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        ("out of memory: 4.1 GB asked for", "out of memory"),
+        ("out of memory", "out of memory"),
+        ("divergence at epoch 2", "divergence"),
+        ("dead-units at epoch 12: none is alive", "dead-units"),
+        ("mine.py:build: ValueError: units must be even, not 7 at /home/me/mine.py:12", "ValueError"),
+        ("/home/me/my models/mine.py:build: TypeError at /home/me/my models/mine.py:3", "TypeError"),
+        ("package.models:build: MemoryError", "out of memory"),
+        ("mine.py:build: keras.errors.ShapeError: (3,)", "ShapeError"),
+        ("InvalidArgumentError: Incompatible shapes: [32,3] vs. [32,4]", "InvalidArgumentError"),
+        ("mine.py:build: the model puts out (3,) for a sample, and the task needs (4,)",
+         "the model puts out (3,) for a sample"),
+        ("mine.py:build: the output is linear, and a task needs softmax", "the output is linear"),
+        ("hyperparameters.units: must be 1 to 5, not 8", "hyperparameters.units: must be 1 to 5"),
+        ("the worker died 2 times: its machine was lost", "the worker died 2 times"),
+        ("val_accuracy was never a finite number", "val_accuracy was never a finite number"),
+        ("mine.py:build: " + "x" * 500, "x" * 30 + "…" + "x" * 29),
+        ("  ", "failed"),
+    ],
+)  # fmt: skip
+def test_the_kind_of_a_failure_is_what_its_reason_tells(reason: str, kind: str) -> None:
+    assert wording.sickness(made.failed(0, {}, reason)) == kind
 
 
 def test_kinds_are_told_apart() -> None:

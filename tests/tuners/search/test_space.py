@@ -7,12 +7,14 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recipes import user_model
 from recipes.config import Config
 from recipes.errors import ConfigError, RecipeError
 from recipes.task import Kind
@@ -117,6 +119,55 @@ def test_any_text_is_a_space_or_an_error_for_people(path, spec):
 def test_a_file_that_is_not_there():
     with pytest.raises(ConfigError, match=r"--space nowhere\.yaml: there is no such file"):
         Space.read("nowhere.yaml")
+
+
+def test_the_error_of_a_file_names_the_option_it_came_from(tmp_path, monkeypatch):
+    file = tmp_path / "space.yaml"
+    file.touch()
+    monkeypatch.setattr(Path, "read_text", mock.Mock(side_effect=PermissionError(13, "Permission denied")))
+    with pytest.raises(ConfigError, match="Permission denied; name a YAML or JSON file with --space"):
+        Space.read(file)
+
+
+WHEN = {
+    "model.depth": [1, 2, 3],
+    "model.width": {"values": [8, 16], "when": {"model.depth": [2, 3]}},
+    "optimizer.name": ["sgd", "adam"],
+    "optimizer.momentum": {"low": 0.5, "high": 0.9, "when": {"optimizer.name": "sgd"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "conditions"),
+    [
+        ("model.depth=1|2", (("model.depth", (2,)),)),
+        ("model.depth=1|4", None),
+        ("model.depth=1", None),
+        ("model.depth=2", ()),
+        ("model.depth=2..5", (("model.depth", (2, 3)),)),
+        ("model.width=32|64", (("model.depth", (2, 3)),)),
+    ],
+)
+def test_conditions_are_narrowed_with_their_parent(text, conditions):
+    space = Space.of(WHEN).merged(Space.parse(text)).settled(Config(recipe="mlp"))
+    found = {parameter.path: parameter.conditions for parameter in space}
+    assert found.get("model.width") == conditions
+    assert found["optimizer.momentum"] == (("optimizer.name", ("sgd",)),)
+
+
+def test_a_condition_of_its_own_replaces_the_one_below():
+    above = Space.of({"model.width": {"values": [32, 64], "when": {"model.depth": [1]}}})
+    assert Space.of(WHEN).merged(above)["model.width"].conditions == (("model.depth", (1,)),)
+
+
+def test_a_condition_on_a_range_without_a_step_is_refused():
+    content = {
+        "regularization.dropout": {"low": 0, "high": 0.5},
+        "model.depth": {"values": [1, 2], "when": {"regularization.dropout": [0.5]}},
+    }
+    with pytest.raises(ConfigError, match=r"a range without a step, 0 \.\. 0.5; give it a step, or list") as caught:
+        Space.of(content).settled(Config(recipe="mlp"))
+    assert "\n" not in str(caught.value)
 
 
 def test_what_is_on_top_counts():
@@ -258,6 +309,29 @@ class TestOfARecipe:
         space = Space.default(Config.of("transfer", {"transfer.weights": "none"}), IMAGES)
         assert not {"transfer.freeze_depth", "transfer.fine_tune_rate"} & set(space.paths)
 
+    @pytest.mark.parametrize(
+        ("text", "conditions"),
+        [
+            ("0.5|1", ((0.5,),)),
+            ("0.3|0.6|1", ((0.3, 0.6),)),
+            ("0|0.5", ((0.0, 0.5),)),
+            ("0..1 step 0.25", ((0.0, 0.25, 0.5, 0.75),)),
+            ("0..1", ()),
+            ("0.5", ()),
+            ("1", None),
+        ],
+    )
+    def test_a_rate_is_tuned_wherever_something_is_not_frozen(self, text, conditions):
+        space = Space.asked(Config.of("transfer"), IMAGES, [f"transfer.freeze_depth={text}"])
+        found = {parameter.path: parameter.conditions for parameter in space}.get("transfer.fine_tune_rate")
+        assert found == (conditions and tuple(("transfer.freeze_depth", values) for values in conditions))
+
+    @pytest.mark.parametrize("order", [1, -1])
+    def test_a_rate_that_is_narrowed_is_tuned_where_it_was(self, order):
+        texts = ["transfer.fine_tune_rate=1e-5..1e-4 log", "transfer.freeze_depth=0.5|1"][::order]
+        tuned = Space.asked(Config.of("transfer"), IMAGES, texts)["transfer.fine_tune_rate"]
+        assert (tuned.high, tuned.conditions) == (1e-4, (("transfer.freeze_depth", (0.5,)),))
+
     def test_kerastuner_gets_the_same_space(self):
         space = Space.asked(Config.of("transfer"), IMAGES)
         hp = space.to_keras_tuner()
@@ -311,6 +385,31 @@ def build(hp):
     return model
 
 def configured(config):
+    return keras.Sequential([keras.layers.Dense(3, "softmax")])
+
+def nested(hp):
+    layers, drop = hp.Int("layers", 1, 3), hp.Boolean("drop")
+    for i in range(layers):
+        if drop:
+            hp.Float(f"rate_{i}", 0, 0.5)
+    if drop:
+        for i in range(hp.Int("more", 1, 3)):
+            hp.Int(f"more_{i}", 1, 4)
+    if hp.Choice("act", ["relu", "prelu", "leaky"]) != "relu":
+        hp.Float("slope", 0.1, 0.3)
+    return keras.Sequential([keras.layers.Dense(3, "softmax")])
+
+def endless(hp):
+    for i in range(40):
+        if hp.Boolean(f"switch_{i}"):
+            hp.Int(f"units_{i}", 1, 9)
+    return keras.Sequential([keras.layers.Dense(3, "softmax")])
+
+def dropping(hp):
+    hp.Float("dropout", 0, 0.5)
+    hp.Choice("share", [0.0, 0.5])
+    for i in range(hp.Int("layers", 1, 5)):
+        hp.Int(f"units_{i}", 4, 64)
     return keras.Sequential([keras.layers.Dense(3, "softmax")])
 
 def twice(hp):
@@ -374,6 +473,81 @@ class TestOfAFunction:
     def test_what_it_does_not_ask_for_is_refused(self, own):
         with pytest.raises(ConfigError, match=r"hyperparameters.unit_0: .* did you mean hyperparameters.units_0"):
             Space.asked(own(), FACTS, ["hyperparameters.unit_0=1|2"])
+
+    def test_what_depends_on_several_is_searched_where_all_hold(self, own):
+        space = Space.default(own("nested"), FACTS)
+        found = {
+            parameter.path.rpartition(".")[2]: {
+                path.rpartition(".")[2]: values for path, values in parameter.conditions
+            }
+            for parameter in space
+            if parameter.conditions
+        }
+        assert found == {
+            "rate_0": {"drop": (True,)},
+            "rate_1": {"drop": (True,), "layers": (2, 3)},
+            "rate_2": {"drop": (True,), "layers": (3,)},
+            "more": {"drop": (True,)},
+            "more_0": {"drop": (True,)},
+            "more_1": {"drop": (True,), "more": (2, 3)},
+            "more_2": {"drop": (True,), "more": (3,)},
+            "slope": {"act": ("leaky", "prelu")},
+        }
+
+    def test_of_a_function_that_asks_for_much_not_all_is_tried(self, own, monkeypatch):
+        built = mock.Mock(wraps=user_model.call)
+        monkeypatch.setattr(user_model, "call", built)
+        space = Space.default(own("endless"), FACTS)
+        assert built.call_count <= 64
+        assert space["hyperparameters.units_0"].conditions == (("hyperparameters.switch_0", (True,)),)
+
+    @pytest.mark.parametrize("layers", ["1..4", "2|4", "1..4 step 3"])
+    def test_its_conditions_are_narrowed_with_their_parent(self, own, layers):
+        space = Space.asked(own("dropping"), FACTS, [f"hyperparameters.layers={layers}"])
+        assert space["hyperparameters.units_3"].conditions == (("hyperparameters.layers", (4,)),)
+        assert "hyperparameters.units_4" not in space
+
+    @pytest.mark.parametrize("layers", [["hyperparameters.units_3=8..16"], ["hyperparameters.units_3=8..16.0"]])
+    def test_what_is_narrowed_is_searched_where_it_was(self, own, layers):
+        units = Space.asked(own("dropping"), FACTS, layers)["hyperparameters.units_3"]
+        assert (units.kind, units.low, units.high) == ("int", 8, 16)
+        assert type(units.high) is int
+        assert units.conditions == (("hyperparameters.layers", (4, 5)),)
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            ["hyperparameters.dropout=0..1"],
+            ["hyperparameters.dropout=0..1 step 1"],
+            ["hyperparameters.dropout=0..2", "hyperparameters.dropout=0..1"],
+            ["hyperparameters.dropout=0..1", "hyperparameters.dropout=0.2..0.3"],
+            ["hyperparameters.share=0..1"],
+            ["hyperparameters.share=0|1"],
+            [{"hyperparameters.dropout": {"low": 0, "high": 1}}],
+        ],
+    )
+    def test_floats_stay_floats(self, own, given):
+        space = Space.asked(own("dropping"), FACTS, given)
+        for path in {"hyperparameters.dropout", "hyperparameters.share"} & set(space.paths):
+            assert space[path].kind in ("float", "choice")
+            assert {type(value) for value in (space[path].at(0.0), space[path].at(1.0))} == {float}
+
+    def test_whole_numbers_stay_whole(self, own):
+        with pytest.raises(ConfigError, match=r"units_0: takes whole numbers, as 4 \.\. 64, not 4.5 \.\. 8"):
+            Space.asked(own("dropping"), FACTS, ["hyperparameters.units_0=4.5..8"])
+
+    def test_a_file_that_is_all_there_is_keeps_its_order_and_gets_conditions(self, own):
+        content = {
+            "hyperparameters.layers": {"low": 3, "high": 5},
+            "data.batch_size": [16, 32],
+            "hyperparameters.units_3": {"low": 8, "high": 16},
+            "hyperparameters.dropout": {"low": 0, "high": 1},
+        }
+        space = Space.asked(own("dropping"), FACTS, [content])
+        assert space.paths == tuple(content)
+        assert space["hyperparameters.units_3"].conditions == (("hyperparameters.layers", (4, 5)),)
+        alone = Space.asked(own("dropping"), FACTS, [{"hyperparameters.units_3": {"low": 8, "high": 16}}])
+        assert [parameter.conditions for parameter in alone] == [()]
 
     def test_what_it_asks_for_can_be_set_or_narrowed(self, own):
         space = Space.asked(own(), FACTS, ["hyperparameters.layers=2", "hyperparameters.share=2..3"])

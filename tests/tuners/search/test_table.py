@@ -130,21 +130,32 @@ def test_a_terminal_gets_a_table_whose_last_state_stays(clock: Clock) -> None:
 def test_a_trial_that_runs_has_state_epoch_score_diagnosis_and_time_left(clock: Clock) -> None:
     shown = LiveTable(terminal(), made.ACCURACY, made.SPACE, trials=20)
     shown.started(3, SETTINGS)
+    shown.epoch(3, report(0, 20, 0.75))
     clock.now += 8.0
-    shown.epoch(3, report(3, 20, 0.75, findings=({"check": "overfitting"}, {"check": "noisy"})))
-    shown.epoch(3, report(3, 20, float("nan")))
+    shown.epoch(3, report(3, 20, float("nan"), findings=({"check": "overfitting"}, {"check": "noisy"})))
 
     row = list(shown._table(100))[2].split()
-    assert row[:5] == ["3", "running", "4/20", "0.75", "32"]
+    assert row[:5] == ["3", "running", "4/20", "0.75", "overfitting"]
+    assert row[5:8] == ["+1", "32", "s"]
 
 
 def test_of_several_trainings_the_time_left_is_that_of_all(clock: Clock) -> None:
     shown = LiveTable(terminal(), made.ACCURACY, made.SPACE)
     shown.started(0, SETTINGS)
+    shown.epoch(0, report(0, 10, part=0, parts=3))
     clock.now += 6.0
     shown.epoch(0, report(4, 10, part=1, parts=3))
     row = list(shown._table(100))[2].split()
     assert row[:6] == ["0", "running", "2:", "5/10", "0.5", "6.0"]
+
+
+def test_what_was_trained_before_a_trial_went_on_took_none_of_its_time(clock: Clock) -> None:
+    shown = LiveTable(terminal(), made.ACCURACY, made.SPACE)
+    shown.started(0, SETTINGS)
+    clock.now += 2.0
+    shown.epoch(0, report(10, 30))
+    row = list(shown._table(100))[2].split()
+    assert row[:6] == ["0", "running", "11/30", "0.5", "38", "s"]  # 19 epochs of 2 s each
 
 
 @pytest.mark.parametrize(
