@@ -182,8 +182,11 @@ class _Training:
             self.ticker.phase = phase.name
         if first < min(last, self.last) and not 0 < self.patience <= self.counters.waited:
             self._fit(model, first, min(last, self.last))
-        if self.last <= self.counters.epoch < last and not self._why_over():
-            self._save()  # it can go on from here, with the same phase
+        why = self._why_over()
+        is_paused = why.startswith(ENDED_BY_TIME) or (not why and self.counters.epoch >= self.last)
+        if is_paused and self.counters.epoch < last:
+            self.counters.over = why
+            self._save()  # it can go on from here, in the same phase
         else:
             self._conclude(model, number)
 

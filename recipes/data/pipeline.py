@@ -93,7 +93,10 @@ def training_batches(
         return epoch, batch, *_mixed(mix, key, x, *rest)
 
     batches = tf.data.Dataset.range(first_epoch, config.training.epochs if epochs is None else epochs)
-    batches = _parallel(batches.flat_map(numbered), fetched)
+    batches = batches.flat_map(numbered)
+    if augment is None and mix is None:
+        return _finished(_parallel(batches, lambda _epoch, _batch, indices: fetch(indices)))
+    batches = _parallel(batches, fetched)
     if augment is not None:
         batches = batches.map(augmented)  # not in parallel: Python threads take turns, two are slower than one
     if mix is not None:

@@ -278,7 +278,9 @@ class _Part:
         return self._done.device if self._done else devices.describe(tf.distribute.get_strategy())
 
     def report(self) -> RunReport | None:
-        """Return the diagnosis of the whole log; None where nothing was trained."""
+        """Return the diagnosis of the whole training; None where nothing was trained."""
+        if self._done is not None and self._watch is not None and self._done.counters.epoch == self._watch.epochs:
+            return self._done.monitor.report.runs[0]  # it has seen it all
         try:
             return diagnose(self._folder.log).runs[0]
         except (ReadError, IndexError):
