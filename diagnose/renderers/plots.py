@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -412,7 +413,7 @@ def _colour_scale(statistic: str, values: FloatArray) -> Scale:
     positive = values[np.isfinite(values) & (values > 0)]
     if statistic not in _NORMS or not positive.size:
         return Scale(0.0, max(1.0, float(positive.max(initial=0.0))), ticks=(0.0, 0.5, 1.0))
-    low = 10.0 ** math.floor(math.log10(float(positive.min())))
-    high = 10.0 ** math.ceil(math.log10(float(positive.max())))
-    high = high if high > low else low * 10
+    first, last = math.floor(math.log10(float(positive.min()))), math.ceil(math.log10(float(positive.max())))
+    first = min(max(first, sys.float_info.min_10_exp), sys.float_info.max_10_exp - 1)
+    low, high = 10.0**first, 10.0 ** min(max(last, first + 1), sys.float_info.max_10_exp)
     return Scale(low, high, log=True, ticks=_log_ticks(low, high, 5))

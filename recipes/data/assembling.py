@@ -88,11 +88,23 @@ def _with_validation_in_training(source: Source) -> Source:
     else:
         x = storage.joined(train.x, own.x)
     groups = None
-    if train.groups is not None:  # what has no group is one of its own
-        others = np.array([f"validation {row}" for row in range(len(own))]) if own.groups is None else own.groups
-        groups = np.concatenate([train.groups.astype(str), others.astype(str)])
+    if train.groups is not None:
+        groups = _joined_groups(train.groups, own.groups, len(own))
     joined = Part(x, np.concatenate([train.y, own.y]), np.concatenate([train.ids, own.ids]), groups)
     return replace(source, parts={**parts, "train": joined})
+
+
+def _joined_groups(first: NDArray[Any], second: NDArray[Any] | None, count: int) -> NDArray[np.int64]:
+    """Return numbers of groups: those of the first are what they are without the second.
+
+    A row of the second, of which there are `count`, may be of a group of the first; without one it is its own.
+    """
+    numbers = _numbered(first)
+    known = dict(zip(first.astype(str).tolist(), numbers.tolist(), strict=True))
+    names = second.astype(str).tolist() if second is not None else [("row", row) for row in range(count)]
+    for name in names:
+        known.setdefault(name, len(known))
+    return np.concatenate([numbers, np.array([known[name] for name in names], np.int64)])
 
 
 def none_of(split: Split) -> Split:

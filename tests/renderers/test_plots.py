@@ -140,3 +140,10 @@ def test_of_many_layers_those_of_findings_are_kept() -> None:
     assert "layer_123" in drawn.layers
     assert drawn.layers[0] == "layer_0"
     assert drawn.layers[-1] == "layer_499"
+
+
+@pytest.mark.parametrize("value", [1e308, 1.7e308, 5e-324, 1e-310, 1.0])
+def test_norms_at_the_ends_of_the_range_of_floats_have_a_scale(value: float):
+    scale = plots._colour_scale("grad_norm", np.array([[value]]))
+    assert 0 < scale.low < scale.high < np.inf
+    assert all(np.isfinite(scale.ticks))

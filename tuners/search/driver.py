@@ -480,10 +480,12 @@ def _executor(plan: Plan, workers: int, cluster: str | None) -> Executor:
 
 def _own_files(recipe: str) -> list[Path]:
     """Return the file of the user's own function, relative to the current folder, where it is below it."""
+    if ":" not in recipe:
+        return []
     module = recipe.rpartition(":")[0]
     path = Path(module) if module.endswith(".py") else Path(*module.split(".")).with_suffix(".py")
     path = Path.cwd() / path
-    return [path.relative_to(Path.cwd())] if module and path.is_file() and path.is_relative_to(Path.cwd()) else []
+    return [path.relative_to(Path.cwd())] if path.is_file() and path.is_relative_to(Path.cwd()) else []
 
 
 def _shipped(config: Config) -> Config:

@@ -227,8 +227,14 @@ class Story:
     def of(cls, events: Sequence[Event]) -> Story:
         """Return what events come to."""
         story = cls()
-        for event in events:
-            story.take(event)
+        for number, event in enumerate(events, 1):
+            try:
+                story.take(event)
+            except (KeyError, TypeError, ValueError) as error:
+                raise RecipeError(
+                    f"line {number} of the journal is not as this version writes it ({type(error).__name__}: {error}); "
+                    "begin anew with another --output"
+                ) from None
         return story
 
     def take(self, event: Event) -> None:

@@ -44,6 +44,8 @@ def start(workers: int) -> None:
     RecipeError
         It does not start, or there is one in this process already.
     """
+    # Ray would let its workers run only when nobody else wants to: beside a browser a trial would take for ever.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     ray = _imported()
     # Found as this process finds it; the packages of the environment come after the user's own either way.
     variables = {"PYTHONPATH": os.pathsep.join(filter(None, [os.getcwd(), *sys.path]))}

@@ -229,16 +229,8 @@ class TrialRecord:
         """Return what `to_dict` made."""
         outcome = content.get("outcome")
         if outcome is not None:
-            outcome = Outcome(
-                **{
-                    **outcome,
-                    "state": State(outcome["state"]),
-                    "scores": tuple(outcome["scores"]),
-                    "findings": tuple(outcome["findings"]),
-                    "phases": tuple(outcome["phases"]),
-                    "unasked": tuple(outcome["unasked"]),
-                }
-            )
+            lists = {name: tuple(outcome.get(name, ())) for name in ("scores", "findings", "phases", "unasked")}
+            outcome = Outcome(**{**outcome, **lists, "state": State(outcome["state"])})
         return cls(**{**content, "outcome": outcome})
 
 

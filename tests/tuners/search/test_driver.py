@@ -392,3 +392,19 @@ def test_what_a_training_is_monitored_by_is_what_trials_are_judged_by(search):
     assert search(config={"training.monitor": "val_loss"}).record.objective.name == "val_accuracy"  # the default
     other = search(folder="other", config={"training.monitor": "max:val_loss"})
     assert str(other.record.objective) == "max:val_loss"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "files"),
+    [("mlp", []), ("mine.py:build", ["mine.py"]), ("models.mine:build", ["models/mine.py"]), ("keras:Sequential", [])],
+)
+def test_the_users_file_goes_to_a_cluster_with_its_path_from_here(
+    recipe: str, files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    for name in ("mine.py", "models/mine.py"):
+        (tmp_path / name).touch()
+    assert [path.as_posix() for path in driver._own_files(recipe)] == files
+    anchored = recipe.replace("mine.py", f"{tmp_path}/mine.py") if recipe.startswith("mine.py") else recipe
+    assert driver._shipped(Config(recipe=anchored)).recipe == recipe

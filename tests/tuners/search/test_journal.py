@@ -78,6 +78,16 @@ def test_a_damaged_line_in_the_middle_is_told(tmp_path: Path):
         Journal(path).open()
 
 
+@pytest.mark.parametrize(
+    "line", ['{"event": "ended", "time": 1, "number": 7, "outcome": {}}', '{"event": "asked"}', "[]"]
+)
+def test_a_line_of_another_version_is_told(tmp_path: Path, line: str):
+    SearchFolder(tmp_path).begin(CONTENT)
+    (tmp_path / "journal.jsonl").write_text(line + "\n")
+    with pytest.raises(RecipeError, match="line 1 of the journal is not as this version writes it"):
+        read(tmp_path)
+
+
 def test_a_full_disk_leaves_the_journal_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     journal = written(tmp_path)
     before = (tmp_path / "journal.jsonl").read_bytes()
