@@ -24,7 +24,7 @@ SPACE = {
     "data.batch_size": [16, 32],
 }
 #: A process is killed after up to so many times what two trials take, its start included.
-LATEST = 1.5
+LATEST = 2.0
 MOST = 500
 
 

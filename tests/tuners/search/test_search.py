@@ -109,6 +109,7 @@ def test_the_store_has_a_run_for_each_trial_below_one_for_the_search(found: Sear
     assert runs["found-winner"].data.tags["mlflow.parentRunId"] == parent.info.run_id
 
 
+@pytest.mark.slow
 def test_a_store_that_was_away_gets_its_trials_when_the_search_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
@@ -128,6 +129,7 @@ def test_a_store_that_was_away_gets_its_trials_when_the_search_goes_on(
     assert sorted(names) == ["s", "s-0000", "s-0001", "s-0002", "s-winner"]
 
 
+@pytest.mark.slow
 def test_trained_anew_the_winner_has_seen_all_but_the_test(tmp_path: Path):
     found = search(config(), SPACE, settings(final="retrain"), folder=tmp_path / "s", track=False)
     assert found.winner is not None
@@ -141,6 +143,7 @@ def test_trained_anew_the_winner_has_seen_all_but_the_test(tmp_path: Path):
     assert again.result["test"] == found.winner.result["test"]
 
 
+@pytest.mark.slow
 def test_cross_validated_trials_have_the_mean_of_their_folds(tmp_path: Path):
     found = search(config(), SPACE, settings(trials=2, folds=3), folder=tmp_path / "s", track=False)
     for trial in found.record.trials:
@@ -152,6 +155,7 @@ def test_cross_validated_trials_have_the_mean_of_their_folds(tmp_path: Path):
     assert found.winner.result["data"]["samples"]["validation"] == 0
 
 
+@pytest.mark.slow
 def test_the_same_seed_is_the_same_search(found: Search, tmp_path: Path):
     again = search(config(), SPACE, settings(), folder=tmp_path / "again", track=False)
     other = search(config(), SPACE, settings(seed=1), folder=tmp_path / "other", track=False)
@@ -171,6 +175,7 @@ def test_a_nan_is_seen_and_never_the_best(tmp_path: Path):
     assert found.best is by_rate[0.001] or found.best == by_rate[0.001]
 
 
+@pytest.mark.slow
 def test_hyperband_goes_on_from_where_trials_ended(tmp_path: Path):
     found = search(
         config(training__epochs=4), SPACE, settings(strategy="hyperband", trials=0), folder=tmp_path / "s", track=False
@@ -185,6 +190,7 @@ def test_hyperband_goes_on_from_where_trials_ended(tmp_path: Path):
     assert len(list((tmp_path / "s" / "trials").rglob("best-*.npz"))) == 1
 
 
+@pytest.mark.slow
 def test_the_users_own_function_is_searched_by_what_it_asks_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     Path("mine.py").write_text(
@@ -340,6 +346,7 @@ def test_a_model_that_cannot_be_saved_is_refused_before_the_first_trial(
     assert not Path("s").exists()
 
 
+@pytest.mark.slow
 def test_another_store_gets_all_trials_and_a_search_of_its_own(found: Search, tmp_path: Path):
     from mlflow.tracking import MlflowClient
 
