@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,6 +79,7 @@ def search(**given: Any) -> int:
     from tuners.search.driver import search as run
 
     shown = Console(file=sys.stdout, quiet=given["quiet"], width=None if sys.stdout.isatty() else 100)
+    former = signal.signal(signal.SIGTERM, _interrupt)  # how Slurm and Kubernetes tell that the time is up
     try:
         found = run(
             asked_config(given, "search"),
@@ -93,8 +95,14 @@ def search(**given: Any) -> int:
     except KeyboardInterrupt:
         console.complain(f"interrupted; to go on: {shlex.join(['tune', *sys.argv[1:]])}", "tune")
         return EXIT_INTERRUPTED
+    finally:
+        signal.signal(signal.SIGTERM, former)
     _tell(found, quiet=given["quiet"])
     return EXIT_FINE if found.best else EXIT_FINDINGS
+
+
+def _interrupt(*_arguments: Any) -> None:
+    raise KeyboardInterrupt
 
 
 def _settings(given: dict[str, Any]) -> SearchSettings:

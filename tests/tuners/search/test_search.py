@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -361,3 +363,16 @@ def test_another_store_gets_all_trials_and_a_search_of_its_own(found: Search, tm
     runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
     assert set(runs) == {"found", "found-0000", "found-0001", "found-0002", "found-winner"}
     assert runs["found-0001"].data.tags["mlflow.parentRunId"] == runs["found"].info.run_id
+
+
+def test_when_it_is_told_to_end_it_ends_as_with_ctrl_c(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tuners.search.task.trial.run", lambda *_a, **_k: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(SystemExit) as left:
+        command.main(["search", "mlp", "-d", "iris", "--trials", "2", "--no-mlflow", "-o", "s"])
+    assert left.value.code == 130
+    assert "interrupted; to go on: tune" in capsys.readouterr().err
+    assert read(Path("s")).trials[0].attempts == 0
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
