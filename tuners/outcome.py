@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,12 +16,13 @@ from diagnose import Report, Run, __version__
 from diagnose.live.log import facts_beside
 from recipes.config import Config
 from recipes.data import Data
+from recipes.task import Facts
 from tuners.card import CardFacts, write
 from tuners.folder import Folder
 from tuners.objective import Objective
 from tuners.score import Evaluation
 from tuners.tracking import TrainingRecord
-from tuners.trial import Trial
+from tuners.trial import BY_MONITOR, Trial
 
 if TYPE_CHECKING:
     from tuners.training import Training
@@ -92,7 +93,7 @@ def record(
         },
         note=folder.card.read_text(encoding="utf-8").partition("---\n")[2].partition("---\n")[2],
         artifacts=tuple(path for path in files if path.exists()),
-        is_failed=result["over"].startswith("stopped: "),
+        is_failed=result["over"].startswith(BY_MONITOR),
     )
 
 
@@ -165,6 +166,13 @@ def _described(folder: Folder) -> dict[Path, str]:
         folder.config: "repeats the training: tune train --config",
     }
     return {path: about for path, about in files.items() if path.exists()}
+
+
+def opening(config: Config, facts: Facts, notes: Sequence[str]) -> str:
+    """Return what is trained on what, and what is to be said about that beside what the data says of itself."""
+    counts = ", ".join(f"{count:,} {name}" for name, count in facts.samples.items())
+    title = f"{config.recipe_name} on {facts.name}: {facts.task.kind}, {counts} samples"
+    return "\n".join([title, *(f"  note: {text}" for text in (*facts.notes, *notes) if text)])
 
 
 def summary(training: Training) -> str:

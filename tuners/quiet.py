@@ -7,6 +7,8 @@ import sys
 import sysconfig
 import tempfile
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -53,7 +55,33 @@ def _tell(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    if any(Path(filename).is_relative_to(folder) for folder in _OURS):
+    if _is_ours(filename):
         console.complain(str(message), "tune: note")
     elif not filename.startswith(_LIBRARIES):
         _show(message, category, filename, lineno, file, line)
+
+
+@contextmanager
+def warnings_to(tell: Callable[[str], None]) -> Iterator[None]:
+    """Hand this project's warnings to a function meanwhile, for they would tear what is on the terminal."""
+
+    def told(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if _is_ours(filename):
+            tell(str(message))
+        else:
+            former(message, category, filename, lineno, file, line)
+
+    with warnings.catch_warnings():
+        former, warnings.showwarning = warnings.showwarning, told
+        yield
+
+
+def _is_ours(filename: str) -> bool:
+    return any(Path(filename).is_relative_to(folder) for folder in _OURS)

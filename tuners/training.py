@@ -196,11 +196,8 @@ def _tracked(record: TrainingRecord, *, track: bool | str, within: Within) -> st
 
 def _opening(config: Config, data: Data, place: Folder, note: str) -> str:
     """Return what is about to happen."""
-    facts = data.facts
-    counts = ", ".join(f"{count:,} {name}" for name, count in facts.samples.items())
     lines = [
-        f"{config.recipe_name} on {facts.name}: {facts.task.kind}, {counts} samples",
-        *(f"  note: {text}" for text in (*facts.notes, note) if text),
+        outcome.opening(config, data.facts, (note,)),
         f"  into {place.path} (Ctrl-C, or worse: tune train --resume {place.path})",
     ]
     return "\n".join(lines)

@@ -31,8 +31,10 @@ from tuners.keeper import Keeper
 from tuners.objective import Objective
 from tuners.progress import Ticker
 
-#: Begins what `ended` returns where nothing but the time ended a training: it can go on.
-ENDED_BY_TIME = "search stopped"
+#: How it begins what `Counters.over` says, where Monitor ended the training, and where a search did.
+BY_MONITOR, BY_SEARCH = "stopped: ", "search "
+#: Nothing but the time of the search ended it: it can go on.
+BY_TIME = f"{BY_SEARCH}stopped"
 #: Samples of each split that the fingerprint looks at.
 _LOOKED_AT = 64
 
@@ -144,7 +146,7 @@ class _Training:
         self.phases = self.recipe.phases(config, data.facts)
         self.checkpoint = Checkpoint(checkpoint) if checkpoint else None
         self.counters = (self.checkpoint and self.checkpoint.counters()) or Counters()
-        if self.counters.over.startswith(ENDED_BY_TIME):
+        if self.counters.over.startswith(BY_TIME):
             self.counters.over = ""
         self.is_resumed = self.counters.epoch > 0
         self._check_fingerprint()
@@ -183,7 +185,7 @@ class _Training:
         if first < min(last, self.last) and not 0 < self.patience <= self.counters.waited:
             self._fit(model, first, min(last, self.last))
         why = self._why_over()
-        is_paused = why.startswith(ENDED_BY_TIME) or (not why and self.counters.epoch >= self.last)
+        is_paused = why.startswith(BY_TIME) or (not why and self.counters.epoch >= self.last)
         if is_paused and self.counters.epoch < last:
             self.counters.over = why
             self._save()  # it can go on from here, in the same phase
@@ -237,7 +239,7 @@ class _Training:
     def _why_over(self) -> str:
         """Return why the training is over before its end."""
         if self.monitor.stopped is not None:
-            return f"stopped: {self.monitor.stopped['check']}: {self.monitor.stopped['reason']}"
+            return f"{BY_MONITOR}{self.monitor.stopped['check']}: {self.monitor.stopped['reason']}"
         return self.ended()
 
     def _check_fingerprint(self) -> None:

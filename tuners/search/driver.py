@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import shutil
 import time
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -24,12 +23,15 @@ from recipes.config import Config
 from recipes.data import Data
 from recipes.errors import RecipeError
 from tuners import devices
+from tuners import outcome as outcomes
 from tuners.folder import folder_names, next_free
+from tuners.quiet import warnings_to
 from tuners.search import winner
 from tuners.search.executor import Executor
 from tuners.search.inline import InlineExecutor
 from tuners.search.journal import Event, Journal, SearchFolder, Story, outcome_event, read
 from tuners.search.oracle import Asked, Oracle, Proposal, Rest, Told
+from tuners.search.parameter import OWN
 from tuners.search.plan import Given, Plan, cautions
 from tuners.search.pruning import Pruning
 from tuners.search.records import Candidate, EpochReport, Outcome, SearchRecord, State, Stop, TrialRecord, logs, ranked
@@ -156,7 +158,7 @@ def search(
     place = SearchFolder(Path(folder)) if folder is not None else _place(plan.config, content)
     with place.held():
         plan = _with_budget(plan, place)
-        goes_on = place.begin(plan.content(track, warm_start))
+        goes_on = place.begin({**content, "budget": plan.budget})
         console.print(_opening(plan, place, notes, goes_on=goes_on), markup=False, highlight=False)
         journal = Journal(place.journal)
         journal.open()
@@ -185,16 +187,13 @@ def _with_budget(plan: Plan, place: SearchFolder) -> Plan:
 
 def _opening(plan: Plan, place: SearchFolder, notes: Sequence[str], *, goes_on: bool) -> str:
     """Return what is about to happen."""
-    facts = plan.datasets.first.facts
-    counts = ", ".join(f"{count:,} {name}" for name, count in facts.samples.items())
     settings = plan.settings
     many = [f"{settings.executions} executions"] if settings.executions > 1 else []
     many += [f"{settings.folds} folds"] if settings.folds > 1 else []
+    how = f" ({', '.join(many)})" if many else ""
     lines = [
-        f"{plan.config.recipe_name} on {facts.name}: {facts.task.kind}, {counts} samples",
-        *(f"  note: {text}" for text in (*facts.notes, *cautions(plan), *notes)),
-        f"  {settings.strategy} search for {plan.objective}{f' ({chr(44).join(many)})' if many else ''}, "
-        f"up to {plan.config.training.epochs} epochs a trial:",
+        outcomes.opening(plan.config, plan.datasets.first.facts, (*cautions(plan), *notes)),
+        f"  {settings.strategy} search for {plan.objective}{how}, up to {plan.config.training.epochs} epochs a trial:",
         *(f"    {parameter.path}: {parameter.describe()}" for parameter in plan.space),
         f"  {'going on in' if goes_on else 'into'} {place.path} (Ctrl-C, or worse: the same command goes on)",
     ]
@@ -221,9 +220,10 @@ class _Driver:
         self._oracle = _oracle(plan, journal.events)
         self._pruning = Pruning(plan.objective, is_on=plan.settings.prune)
         self._console = console
-        self._courier = Courier(plan.config, place, self._story.logged, self._take, track, plan.config_of)
+        self._courier = Courier(place, self._story.logged, self._take, track, plan.config_of)
         self._running: set[int] = set()
         self._is_over = False
+        self._why_hopeless = ""
         self._begun = time.monotonic()
         self._spent = self._story.seconds
         self._table = LiveTable(
@@ -238,7 +238,7 @@ class _Driver:
         """Go through the trials, and make a model of the best one."""
         self._take("opened")
         self._learn_from_logs()
-        with self._courier, self._table, self._warnings_above_the_table():
+        with self._courier, self._table, warnings_to(self._table.note):
             self._table.resumed([each for each in self._story.trials.values() if each.outcome is not None])
             self._courier.catch_up(self._story.trials.values())
             for interrupted in self._story.open_trials():
@@ -252,35 +252,17 @@ class _Driver:
                 for number in sorted(self._running):  # no trial is to blame for that
                     self._take("interrupted", number=number)
                 raise
-            self._executor.close()
-            if not self._story.is_finished:
+            self._executor.close()  # the winner is trained in this process
+            if not self._story.is_finished and not self._why_hopeless:
                 self._take("finished")
             self._tidy(*self._story.trials.values())
+        if self._why_hopeless:
+            self._courier.conclude(read(self._place.path), None, is_failed=True)
+            raise RecipeError(self._why_hopeless)
         training = self._crown()
         record = read(self._place.path)
         self._courier.conclude(record, training)
         return Search(self._place.path, record, training)
-
-    @contextmanager
-    def _warnings_above_the_table(self) -> Iterator[None]:
-        """Let what the executor warns of stand above the table."""
-
-        def told(
-            message: Warning | str,
-            category: type[Warning],
-            filename: str,
-            lineno: int,
-            file: TextIO | None = None,
-            line: str | None = None,
-        ) -> None:
-            if Path(filename).parent == Path(__file__).parent:
-                self._table.note(str(message))
-            else:
-                former(message, category, filename, lineno, file, line)
-
-        with warnings.catch_warnings():
-            former, warnings.showwarning = warnings.showwarning, told
-            yield
 
     def _take(self, event: str, **content: Any) -> None:
         """Note an event, and draw the conclusion."""
@@ -342,7 +324,6 @@ class _Driver:
             objective=plan.objective,
             executions=plan.settings.executions,
             folds=plan.settings.folds,
-            prune=plan.settings.prune,
             keep=self._keep(),
             parent=None if asked.parent is None else self._place.trial(asked.parent),
             begins=0 if asked.parent is None else self._story.epochs[asked.parent],
@@ -385,11 +366,12 @@ class _Driver:
         self._check_hope()
 
     def _check_hope(self) -> None:
-        """End a search in which every trial fails for the same reason."""
+        """Begin no more trials where every one fails for the same reason."""
         ended = [each for each in self._story.trials.values() if each.outcome is not None]
         reasons = {each.outcome.reason for each in ended if each.outcome is not None}
         if len(ended) >= _ALL_ALIKE and len(reasons) == 1 and all(each.state is State.FAILED for each in ended):
-            raise RecipeError(f"all {len(ended)} trials so far fail alike: {reasons.pop()}")
+            self._is_over = True
+            self._why_hopeless = f"all {len(ended)} trials so far fail alike: {reasons.pop()}"
 
     def _tidy(self, *ended: TrialRecord) -> None:
         """Remove the weights of trials that ended, where nobody needs them any more."""
@@ -457,7 +439,7 @@ def _retold(events: Sequence[Event]) -> Iterator[Asked | Told]:
 def _fixed_then(config: Config, space: Space, record: SearchRecord) -> dict[str, Any]:
     """Return what an earlier search had set of that which is searched now."""
     paths = [path for path in space.paths if path not in record.space]
-    return {path: config.get(path) for path in paths if not path.startswith("hyperparameters.")}
+    return {path: config.get(path) for path in paths if not path.startswith(f"{OWN}.")}
 
 
 def _executor(plan: Plan, workers: int, cluster: str | None) -> Executor:

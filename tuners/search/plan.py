@@ -14,7 +14,7 @@ import keras
 
 from recipes import building, export
 from recipes.catalog import find
-from recipes.config import Config
+from recipes.config import Config, DataConfig
 from recipes.data import Data, load_data
 from recipes.errors import ConfigError, RecipeError
 from recipes.task import Facts, Kind
@@ -27,6 +27,13 @@ from tuners.search.task import Datasets, fold_of
 from tuners.tracking import shown_uri
 
 Given = Space | Mapping[str, Any] | str | Path | Sequence[Space | Mapping[str, Any] | str | Path] | None
+
+#: Settings that change no trial.
+_BUDGET = ("trials", "time", "final")
+#: Settings of data that change batches, and not what is loaded.
+_OF_BATCHES = (
+    "batch_size", "shuffle", "class_weight", "augmentation", "augmentation_families", "flips", "mixing",
+)  # fmt: skip
 
 _OBJECTIVES = {
     Kind.BINARY: "max:val_accuracy",
@@ -68,7 +75,7 @@ class Plan:
             What was asked for does not go together.
         """
         _check_settings(config, settings, data)
-        datasets = Datasets.load(config) if data is None else Datasets.of(config, data)
+        datasets, asked = Datasets.load(config) if data is None else Datasets.of(config, data), config.data
         facts = datasets.first.facts
         find(config.recipe).check_data(facts)
         space = Space.asked(config, facts, [given] if isinstance(given, Space | Mapping | str | Path) else given or ())
@@ -81,7 +88,7 @@ class Plan:
         if data is not None and space.data_paths():
             raise RecipeError(f"{space.data_paths()[0]}: data that is loaded already has one; name its source")
         variants = _variants(space)
-        if settings.folds > 1 or space.fixed or len(variants) > 1:  # other data than was loaded for a first look
+        if settings.folds > 1 or len(variants) > 1 or _is_other_data(asked, config.data):
             datasets = Datasets.load(config, settings.folds, variants) if data is None else Datasets.of(config, data)
         plan = cls(config, space, settings, objective, datasets)
         if not plan.is_kept and ":" in config.data.source:
@@ -98,8 +105,7 @@ class Plan:
 
     def content(self, track: bool | str, warm_start: Sequence[Path | str] = ()) -> dict[str, Any]:
         """Return what the folder notes: what must stay the same, what may change, and what is good to know."""
-        given = self.settings.model_dump()
-        budget = {name: given.pop(name) for name in ("trials", "time", "final")}
+        given = self.settings.model_dump(exclude=set(_BUDGET))
         facts = self.datasets.first.facts
         return {
             "config": self.config.to_dict(),
@@ -108,7 +114,7 @@ class Plan:
             "objective": str(self.objective),
             "data": {"fingerprint": trial.fingerprint(self.datasets.first)},
             "warm_start": [str(Path(folder).resolve()) for folder in warm_start],
-            "budget": budget,
+            "budget": self.budget,
             "noted": {
                 "recipe": self.config.recipe_name,
                 "data": facts.name,
@@ -119,11 +125,21 @@ class Plan:
         }
 
     @property
+    def budget(self) -> dict[str, Any]:
+        """What may be changed while the search goes on."""
+        return self.settings.model_dump(include=set(_BUDGET))
+
+    @property
     def is_kept(self) -> bool:
         """Whether the winner has the weights of its trial."""
         if self.settings.final == "auto":
             return self.settings.executions * self.settings.folds == 1
         return self.settings.final == "restore"
+
+
+def _is_other_data(before: DataConfig, after: DataConfig) -> bool:
+    """Whether other data has to be loaded than for a first look: a space may set what is loaded."""
+    return before.model_dump(exclude=set(_OF_BATCHES)) != after.model_dump(exclude=set(_OF_BATCHES))
 
 
 def cautions(plan: Plan) -> Iterator[str]:

@@ -45,8 +45,6 @@ class Candidate:
         What it is judged by.
     executions, folds
         Trainings with seeds of their own, and folds of the cross-validation; the score is the mean over all of them.
-    prune
-        Whether findings may end it.
     keep
         Whether the weights of its best epoch are kept: ``True``, ``False``, or where the score is better than this.
     parent, begins
@@ -60,7 +58,6 @@ class Candidate:
     objective: Objective
     executions: int = 1
     folds: int = 1
-    prune: bool = True
     keep: bool | float = True
     parent: Path | None = None
     begins: int = 0

@@ -60,7 +60,7 @@ _REFUSED = {
     "training.devices": "scores of several devices cannot be compared",
 }
 #: Settings that change the data that is loaded; of these a search holds several versions.
-_OF_DATA = ("data.standardize", "data.image_size")
+OF_DATA = ("data.standardize", "data.image_size")
 #: Settings that change what a loss means: penalties are part of it, others are another loss.
 _OF_LOSS = (
     "model.loss", "regularization.l1", "regularization.l2", "regularization.label_smoothing", "detector.grid",
@@ -326,7 +326,7 @@ class Space:
 
     def data_paths(self) -> tuple[str, ...]:
         """Return what is searched although it changes the data that is loaded."""
-        return tuple(path for path in self.paths if path in _OF_DATA)
+        return tuple(path for path in self.paths if path in OF_DATA)
 
     def loss_paths(self) -> tuple[str, ...]:
         """Return what changes the meaning of a loss: with these the losses of trials cannot be compared."""

@@ -32,18 +32,18 @@ from recipes.errors import RecipeError, UnaskedError, one_line
 from tuners import devices, trial
 from tuners.checkpoint import Counters
 from tuners.folder import Folder
+from tuners.search.parameter import OWN
 from tuners.search.records import Candidate, EpochReport, Outcome, State, Stop
-from tuners.trial import Trial
+from tuners.search.space import OF_DATA
+from tuners.trial import BY_MONITOR, BY_SEARCH, Trial
 
 #: What a trial that was interrupted can go on from is written after so many seconds, and again after as many.
 PAUSE = 60.0
 #: What no trial is to blame for.
 _ENDS_THE_SEARCH = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
-#: How what ended a training is told in its checkpoint: by the driver of the search, or by Monitor (`tuners.trial`).
-_BY_SEARCH, _BY_MONITOR = "search ", "stopped: "
 #: Settings by which the data of the trials of one search may differ.
-_OF_DATA = ("data.folds", "data.fold", "data.standardize", "data.image_size")
+_OF_DATA = ("data.folds", "data.fold", *OF_DATA)
 
 Ask = Callable[[EpochReport], Stop | None]
 
@@ -205,7 +205,7 @@ class _Part:
             try:
                 self._done = self._train(self._watch)
             except UnaskedError as error:
-                if f"hyperparameters.{error.name}" not in self._candidate.values:
+                if f"{OWN}.{error.name}" not in self._candidate.values:
                     raise
                 self._config = self._config.without_hyperparameter(error.name)
                 self.unasked = (*self.unasked, error.name)
@@ -220,7 +220,7 @@ class _Part:
             monitor=watch.monitor,
             callbacks=[watch],
             pause=PAUSE,
-            ended=lambda: f"{_BY_SEARCH}{watch.stop.state}: {watch.stop.reason}" if watch.stop else "",
+            ended=lambda: f"{BY_SEARCH}{watch.stop.state}: {watch.stop.reason}" if watch.stop else "",
             keep=self._keeps,
         )
 
@@ -228,9 +228,9 @@ class _Part:
     def stop(self) -> Stop | None:
         """Why it was ended by the driver, also in a process before this one; None where it was not."""
         over = self._done.counters.over if self._done else ""
-        if not over.startswith(_BY_SEARCH):
+        if not over.startswith(BY_SEARCH):
             return self._watch.stop if self._watch else None
-        state, _, reason = over.removeprefix(_BY_SEARCH).partition(": ")
+        state, _, reason = over.removeprefix(BY_SEARCH).partition(": ")
         return Stop(State(state), reason)
 
     @property
@@ -241,8 +241,8 @@ class _Part:
         counters, stopped = self._done.counters, self._done.monitor.stopped
         if stopped is not None:
             return f"{stopped['check']} at epoch {stopped.get('epoch', 0)}: {stopped['reason']}"
-        if counters.over.startswith(_BY_MONITOR):  # in a process before this one
-            check, _, reason = counters.over.removeprefix(_BY_MONITOR).partition(": ")
+        if counters.over.startswith(BY_MONITOR):  # in a process before this one
+            check, _, reason = counters.over.removeprefix(BY_MONITOR).partition(": ")
             return f"{check} at epoch {counters.epoch - 1}: {reason}"
         if counters.best_epoch < 0:
             return f"{self._candidate.objective.name} was never a finite number"
@@ -337,7 +337,7 @@ def described(finding: Finding) -> dict[str, Any]:
 def _outcome(trainings: Sequence[_Part], failure: str = "") -> Outcome:
     """Return what the trainings of a trial have come to."""
     reports = [report for report in (part.report() for part in trainings) if report is not None]
-    worst = max(reports, key=lambda report: _RANKS.get(report.verdict, -1), default=None)
+    worst = max(reports, key=lambda each: max((f.severity.rank for f in each.findings), default=-1), default=None)
     failure = failure or next((part.failure for part in trainings if part.failure), "")
     scores = tuple(part.score for part in trainings if part.score is not None)
     best = [part.best_epoch for part in trainings if part.best_epoch is not None]
@@ -357,9 +357,6 @@ def _outcome(trainings: Sequence[_Part], failure: str = "") -> Outcome:
         phases=trainings[0].phases if trainings else (),
         unasked=trainings[0].unasked if trainings else (),
     )
-
-
-_RANKS = {"unknown": 0, "healthy": 1, "info": 2, "warning": 3, "critical": 4}
 
 
 def _inherit(candidate: Candidate) -> None:

@@ -10,6 +10,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -33,8 +34,6 @@ class Courier:
 
     Parameters
     ----------
-    config
-        What all trials have in common.
     place
         The search's folder.
     logged
@@ -49,14 +48,14 @@ class Courier:
 
     def __init__(
         self,
-        config: Config,
         place: SearchFolder,
         logged: Mapping[tuple[str, int], str],
         note: Callable[..., None],
         track: bool | str,
         trial_config: Callable[[Mapping[str, Any]], Config],
     ) -> None:
-        self._config, self._place, self._note = config, place, note
+        self._place, self._note = place, note
+        self._content = place.read_settings()
         self._store = tracking.shown_uri(track)
         self._logged = {number: run for (store, number), run in logged.items() if store == self._store}
         self._uri = None if track is True else str(track)
@@ -97,7 +96,7 @@ class Courier:
             self._collect()
             self._tasks.put(trial)
 
-    def conclude(self, record: SearchRecord, training: Training | None) -> None:
+    def conclude(self, record: SearchRecord, training: Training | None, *, is_failed: bool = False) -> None:
         """End the run of the search, with what the best trial and its model have come to."""
         if not self._is_on or self._error or PARENT not in self._logged:
             return
@@ -110,7 +109,7 @@ class Courier:
             metrics |= {f"best_{record.objective.name}": best.score, "best_trial": best.number}
         if training is not None:
             metrics |= {f"test_{score.metric}": score.value for score in training.evaluation.scores if score.is_known}
-        concluded = self._search(metrics=metrics, ended=time.time())
+        concluded = replace(self._search(metrics=metrics, ended=time.time()), is_failed=is_failed)
         try:
             tracking.conclude(self._logged[PARENT], concluded, self._uri)
         except TrackingError as error:
@@ -158,12 +157,11 @@ class Courier:
 
     def _search(self, metrics: Mapping[str, float] | None = None, ended: float = 0.0) -> TrainingRecord:
         """Return what MLflow is to know of the search as a whole."""
-        content = self._place.read_settings()
-        settings = {**content["settings"], **content["budget"]}
+        settings = {**self._content["settings"], **self._content["budget"]}
         return TrainingRecord(
             experiment=self._experiment,
             run=self._place.path.name,
-            started=content["noted"]["started"],
+            started=self._content["noted"]["started"],
             ended=ended,
             parameters={f"search.{name}": value for name, value in settings.items()},
             metrics=metrics or {},
@@ -175,7 +173,7 @@ class Courier:
     def _record(self, trial: TrialRecord, parent: str) -> TrainingRecord:
         """Return what MLflow is to know of a trial."""
         assert trial.outcome is not None
-        outcome, objective = trial.outcome, self._place.read_settings()["objective"].partition(":")[2]
+        outcome, objective = trial.outcome, self._content["objective"].partition(":")[2]
         log = next(iter(logs(self._place.trial(trial.number))), None)
         metrics: dict[str, float] = {
             "epochs_run": outcome.epochs,
@@ -216,10 +214,10 @@ class Courier:
 
     @property
     def _experiment(self) -> str:
-        noted = self._place.read_settings()["noted"]
+        noted = self._content["noted"]
         return f"{noted['recipe']} {noted['data']}"
 
     @property
     def _key(self) -> str:
         """What the search is told by, wherever its folder is moved to."""
-        return f"{self._place.path.name} {self._place.read_settings()['noted']['started']}"
+        return f"{self._place.path.name} {self._content['noted']['started']}"

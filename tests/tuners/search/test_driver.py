@@ -203,6 +203,7 @@ def test_where_all_fail_alike_it_ends_with_the_reason(search):
     executor = MadeUp(lambda *_: Outcome(State.FAILED, "objective 'x' is no column of the log"))
     with pytest.raises(RecipeError, match="all 5 trials so far fail alike: objective 'x' is no column"):
         search(executor, trials=20)
+    assert len(executor.seen) == 5
     assert executor.is_closed
 
 

@@ -59,7 +59,10 @@ def test_a_recipe_is_searched_by_its_default_space(name: str, data: Path, monkey
     assert all(searched in trial.values for trial in found.record.trials)
     assert found.winner is not None
     again = keras.saving.load_model(found.winner.folder.model)
-    shown = np.zeros((2, *again.input_shape[1:])) if isinstance(again.input_shape, tuple) else None
-    if shown is not None:
-        assert np.isfinite(again.predict(shown, verbose=0)).all()
+    # A table has several inputs: numbers, and words.
+    inputs = [
+        np.zeros((2, *each.shape[1:])) if each.dtype != "string" else np.array([["north"], ["x"]])
+        for each in again.inputs
+    ]
+    assert np.isfinite(again.predict(inputs if len(inputs) > 1 else inputs[0], verbose=0)).all()
     assert found.winner.evaluation.main.is_known
