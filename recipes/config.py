@@ -316,7 +316,7 @@ class Config(_Section):
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            raise ConfigError(_first(error)) from None
+            raise ConfigError(first_error(error)) from None
 
 
 @cache
@@ -454,7 +454,7 @@ def _shown(value: Any) -> str:
     return text if len(text) < 80 else f"{text[:77]}..."
 
 
-def _first(error: ValidationError) -> str:
+def first_error(error: ValidationError) -> str:
     """Return pydantic's first complaint as a line: which setting, what it must be, what it was."""
     first = error.errors(include_url=False)[0]
     path = ".".join(str(part) for part in first["loc"] if not str(part).startswith("function-"))

@@ -4,6 +4,7 @@
     python -m benchmarks.search report           the tables of it
     python -m benchmarks.search wrongly-stopped  what the trials that are stopped would have come to
     python -m benchmarks.search rate             trials a minute beside plain KerasTuner
+    python -m benchmarks.search proposals        seconds for a Bayesian proposal beside KerasTuner's
     python -m benchmarks.search workers          trials a minute of one worker and of two
 
 Each has --help.
@@ -14,7 +15,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-PARTS = ("compare", "report", "wrongly-stopped", "rate", "workers")
+PARTS = ("compare", "report", "wrongly-stopped", "rate", "proposals", "workers")
 
 
 def main() -> int:

@@ -324,8 +324,8 @@ def _flat(values: list[Any]) -> Any:
 def _half_square(tensor: Any) -> Any:
     """Return half the sum of squares, a float64 scalar, of what is one tensor, comes in slices, or in parts by replica.
 
-    Squares of float32 leave its range from 1e19 and below 1e-19; in float64 they need no scaling, and two operations
-    for each variable are traced in a tenth of a second where eleven took half of one.
+    Squares of float32 leave its range from 1e19 and below 1e-19; in float64 they need no scaling, which would be nine
+    more operations to trace for each variable.
     """
     return tf.nn.l2_loss(tf.cast(_whole(tensor), tf.float64))
 

@@ -30,7 +30,7 @@ Vector = NDArray[np.float64]
 
 #: Candidates over the whole space, around the best observations, and from which L-BFGS starts.
 _ANYWHERE, _AROUND, _STARTS = 2000, 100, 5
-#: Starts of the fit beside the first; 200 observations take 0.05 s each.
+#: Starts of the fit beside the first; KerasTuner makes 20.
 _FITS = 4
 #: Standard deviation of candidates around an observation, as a share of the range.
 _NEAR = 0.1

@@ -158,14 +158,14 @@ def search(
     place = SearchFolder(Path(folder)) if folder is not None else _place(plan.config, content)
     with place.held():
         plan = _with_budget(plan, place)
-        goes_on = place.begin({**content, "budget": plan.budget})
-        console.print(_opening(plan, place, notes, goes_on=goes_on), markup=False, highlight=False)
-        journal = Journal(place.journal)
-        journal.open()
-        if known and not journal.events:
-            journal.append("warm", trials=known)
-        executor = _executor(plan, workers, cluster)
+        executor = _executor(plan, workers, cluster)  # before anything is noted: it may refuse
         try:
+            goes_on = place.begin({**content, "budget": plan.budget})
+            console.print(_opening(plan, place, notes, goes_on=goes_on), markup=False, highlight=False)
+            journal = Journal(place.journal)
+            journal.open()
+            if known and not journal.events:
+                journal.append("warm", trials=known)
             return _Driver(plan, place, journal, executor, console, track, is_shipped=cluster is not None).run()
         finally:
             executor.close()

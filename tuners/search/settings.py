@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from recipes.config import first_error
 from recipes.errors import ConfigError
 
 Strategy = Literal["random", "bayesian", "hyperband", "grid"]
@@ -15,9 +16,13 @@ _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 def _seconds(value: Any) -> Any:
     """Take ``90``, ``90s``, ``15m``, ``1.5h`` and ``2d`` for seconds."""
-    if isinstance(value, str) and value[-1:] in _UNITS:
-        return float(value[:-1]) * _UNITS[value[-1]]
-    return value
+    if not isinstance(value, str):
+        return value
+    number, unit = (value[:-1], value[-1]) if value[-1:] in _UNITS else (value, "s")
+    try:
+        return float(number) * _UNITS[unit]
+    except ValueError:
+        raise ValueError("should be a time, as 90s, 15m or 2h") from None
 
 
 class SearchSettings(BaseModel):
@@ -57,9 +62,8 @@ class SearchSettings(BaseModel):
         """
         try:
             return cls(**given)
-        except (ValidationError, ValueError) as error:
-            first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": ("time",), "msg": str(error)}
-            raise ConfigError(f"{first['loc'][0]}: {first['msg']}") from None
+        except ValidationError as error:
+            raise ConfigError(first_error(error)) from None
 
     @property
     def most_trials(self) -> int | None:
