@@ -37,8 +37,14 @@ def test_what_cannot_be_is_told_in_a_line(given: dict[str, Any], said: str):
 
 @pytest.mark.parametrize(
     ("given", "most"),
-    [({}, 20), ({"trials": 7}, 7), ({"time": 60}, None), ({"strategy": "grid"}, None), ({"strategy": "hyperband"}, None),
-     ({"strategy": "grid", "trials": 3}, 3)],
-)  # fmt: skip
+    [
+        ({}, 20),
+        ({"trials": 7}, 7),
+        ({"time": 60}, None),
+        ({"strategy": "grid"}, None),
+        ({"strategy": "grid", "trials": 3}, 3),
+        ({"strategy": "hyperband"}, None),
+    ],
+)
 def test_without_a_budget_there_are_twenty_trials_or_what_the_strategy_makes(given: dict[str, Any], most: int | None):
     assert SearchSettings.of(**given).most_trials == most
