@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from recipes.config import Config
 from tuners.objective import Objective
@@ -122,3 +123,21 @@ def ended(executor: RayExecutor, count: int, on_report: Any = lambda number, rep
     outcomes = [executor.next(on_report) for _ in range(count)]
     assert len({number for number, _ in outcomes}) == count
     return dict(outcomes)
+
+
+@contextmanager
+def two_nodes(token: str) -> Iterator[Any]:
+    """Yield a cluster with a head that trains nothing, and two nodes with a core each; it asks for a token."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "token")  # before Ray is imported
+        patch.setenv("RAY_AUTH_TOKEN", token)
+        patch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
+        from ray._raylet import AuthenticationTokenLoader
+        from ray.cluster_utils import Cluster
+
+        AuthenticationTokenLoader.instance().reset_cache()  # another test may have had another one
+        made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+        for _ in range(2):
+            made.add_node(num_cpus=1)
+        yield made
+        made.shutdown()

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from recipes.errors import RecipeError
-from tests.tuners.search.ray_trials import Counted, candidate, ended, opened
+from tests.tuners.search.ray_trials import Counted, candidate, ended, opened, two_nodes
 from tuners.search import cluster
 from tuners.search.records import EpochReport, State
 
@@ -26,20 +26,8 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Any]:
-    """Yield a cluster with a head that trains nothing, and two nodes with a core each; it asks for a token."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_MODE", "token")  # before Ray is imported
-        patch.setenv("RAY_AUTH_TOKEN", "n" * 64)
-        patch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
-        from ray._raylet import AuthenticationTokenLoader
-        from ray.cluster_utils import Cluster
-
-        AuthenticationTokenLoader.instance().reset_cache()  # another test may have had another one
-        made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-        for _ in range(2):
-            made.add_node(num_cpus=1)
+    with two_nodes("n" * 64) as made:
         yield made
-        made.shutdown()
 
 
 def test_what_is_shipped_and_who_is_let_in(nodes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.renderers.test_browser import CHROMIUM, DRIVER, FAINT_TEXTS, FLAGS
+from tests.browsers import CHROMIUM, DRIVER, FAINT_TEXTS, chromium
 from tests.renderers.test_browser import show as open_page
 from tests.tuners.search import made_searches as made
 from tuners.search import page
@@ -176,17 +176,8 @@ def test_a_page_of_1000_trials_is_no_larger_than_three_megabytes(tmp_path: Path)
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM or ""
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    yield driver
-    driver.quit()
+    with chromium(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
 
 
 @pytest.fixture(scope="module")

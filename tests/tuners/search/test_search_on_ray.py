@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from diagnose import diagnose
+from tests.tuners.search.ray_trials import two_nodes
 from tuners.search.journal import read
 from tuners.search.records import State
 
@@ -81,20 +82,9 @@ def test_two_workers_find_a_winner_that_reloads_to_its_score(tmp_path: Path) -> 
 
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Yield a cluster with a head that trains nothing and two nodes with a core each; it asks for a token."""
-    monkeypatch.setenv("RAY_AUTH_MODE", "token")  # before Ray is imported
-    monkeypatch.setenv("RAY_AUTH_TOKEN", "s" * 64)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    from ray._raylet import AuthenticationTokenLoader
-    from ray.cluster_utils import Cluster
-
-    AuthenticationTokenLoader.instance().reset_cache()  # another test may have had another one
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-    for _ in range(2):
-        made.add_node(num_cpus=1)
-    yield made
-    made.shutdown()
+def cluster() -> Iterator[Any]:
+    with two_nodes("s" * 64) as made:
+        yield made
 
 
 def test_a_node_is_killed_in_mid_trial_and_every_trial_comes_to_its_end_once(cluster: Any, tmp_path: Path) -> None:
