@@ -35,6 +35,8 @@ _LOOK = 2.0
 _TELL, _GIVE_UP = 15.0, 600.0
 #: How long the machines of a cluster are given to tell their versions, in seconds.
 _COMPARE = 120.0
+#: How long to wait before a machine is asked once more that has just come or gone, in seconds.
+_SETTLE = 0.5
 
 
 @dataclass
@@ -357,8 +359,8 @@ def _cores_beside_gpu(nodes: Iterable[dict[str, float]], gpus: float) -> float:
     return max(1.0, min(shares, default=1.0))
 
 
-def _compare_versions(nodes: dict[str, dict[str, float]]) -> None:
-    """Refuse a cluster whose machines have other packages.
+def _compare_versions(nodes: Iterable[str]) -> None:
+    """Refuse a cluster whose machines have other packages; a machine that is lost meanwhile is left out.
 
     Raises
     ------
@@ -370,19 +372,29 @@ def _compare_versions(nodes: dict[str, dict[str, float]]) -> None:
 
     from tuners.search.ray_worker import compared, versions
 
-    ask = ray.remote(num_cpus=0, max_retries=0)(compared)
-    asked = [
-        ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(versions())
-        for node in nodes
-    ]
-    try:
-        told = ray.get(asked, timeout=_COMPARE)
-    except ray.exceptions.GetTimeoutError:
-        raise RecipeError(f"a machine of the cluster starts no worker within {_COMPARE:g} seconds") from None
-    except ray.exceptions.RayError as error:
-        raise RecipeError(f"a machine of the cluster cannot run kerasdx: {_cause(error)}; install it there") from None
-    if different := [line for line in told if line]:
-        raise RecipeError(different[0])
+    def ask(node: str) -> Any:
+        there = NodeAffinitySchedulingStrategy(node, soft=False)
+        return ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=there)(compared).remote(versions())
+
+    end = time.monotonic() + _COMPARE
+    asked = {node: ask(node) for node in nodes}
+    while asked:
+        silent = []
+        for node, answer in asked.items():
+            try:
+                if different := ray.get(answer, timeout=max(0.0, end - time.monotonic())):
+                    raise RecipeError(different)
+            except ray.exceptions.GetTimeoutError:
+                raise RecipeError(f"a machine of the cluster starts no worker within {_COMPARE:g} seconds") from None
+            except (ray.exceptions.TaskUnschedulableError, ray.exceptions.NodeDiedError):
+                silent.append(node)
+            except ray.exceptions.RayError as error:
+                message = f"a machine of the cluster cannot run kerasdx: {_cause(error)}; install it there"
+                raise RecipeError(message) from None
+        # A machine that has just gone is listed for some seconds, and one that has just come takes no task yet.
+        if silent:
+            time.sleep(_SETTLE)
+        asked = {node: ask(node) for node in set(silent) & _alive().keys()}
 
 
 def _cause(error: Exception) -> str:

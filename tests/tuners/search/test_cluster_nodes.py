@@ -56,6 +56,19 @@ def test_other_versions_are_refused(nodes: Any, monkeypatch: pytest.MonkeyPatch)
         opened(workers=None, address=nodes.address).__enter__()
 
 
+def test_a_machine_that_was_lost_since_it_was_listed_is_no_obstacle(nodes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    there, calls = cluster._alive, []
+
+    def late() -> dict[str, dict[str, float]]:
+        calls.append(1)  # first it is listed still
+        return there() | ({"e" * 56: {"CPU": 1.0}} if len(calls) < 3 else {})
+
+    monkeypatch.setattr(cluster, "_alive", late)
+    with opened(workers=None, address=nodes.address) as executor:
+        assert executor.slots == 2
+    assert len(calls) > 3
+
+
 @pytest.mark.filterwarnings("ignore:trial")
 def test_a_node_is_killed_in_mid_trial_and_no_trial_is_lost_or_told_twice(nodes: Any, tmp_path: Path) -> None:
     go = tmp_path / "go"
