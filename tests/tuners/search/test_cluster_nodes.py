@@ -56,7 +56,9 @@ def test_other_versions_are_refused(nodes: Any, monkeypatch: pytest.MonkeyPatch)
         opened(workers=None, address=nodes.address).__enter__()
 
 
-def test_a_machine_that_was_lost_since_it_was_listed_is_no_obstacle(nodes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_that_was_lost_since_it_was_listed_is_no_obstacle(
+    nodes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     there, calls = cluster._alive, []
 
     def late() -> dict[str, dict[str, float]]:
