@@ -372,9 +372,11 @@ def _compare_versions(nodes: Iterable[str]) -> None:
 
     from tuners.search.ray_worker import compared, versions
 
+    task = ray.remote(num_cpus=0, max_retries=0)(compared)
+
     def ask(node: str) -> Any:
         there = NodeAffinitySchedulingStrategy(node, soft=False)
-        return ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=there)(compared).remote(versions())
+        return task.options(scheduling_strategy=there).remote(versions())
 
     end = time.monotonic() + _COMPARE
     asked = {node: ask(node) for node in nodes}
