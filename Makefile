@@ -34,7 +34,7 @@ demo: $(VENV)/.tune  ## Search on the bundled digits: trials watched and diagnos
 	@$(BIN)/tune search cnn --data digits --time 2m --epochs 12 --output runs/demo
 	@mkdir -p reports
 	@$(BIN)/tune show runs/demo --html reports/demo.html
-	@echo "Compare the trials in MLflow: $(BIN)/mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db"
+	@echo "Compare the trials in MLflow: $(BIN)/tune ui"
 	@echo "One training: $(BIN)/tune train cnn --data digits.   Your own log: $(BIN)/diagnose run.csv"
 	@echo "What sick trainings look like: make examples"
 

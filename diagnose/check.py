@@ -12,6 +12,7 @@ import functools
 import importlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,23 @@ class Needs:
         return min((len(s) if s is not None else 0) for s in found)
 
 
+class Fault(StrEnum):
+    """What a finding is about, in the few words by which runs are sorted and compared."""
+
+    #: The loss leaps, swings, or is not a number.
+    UNSTABLE = "unstable"
+    #: Nothing, or too little, is learned.
+    STUCK = "stuck"
+    #: What was learned does not hold for other data.
+    OVERFIT = "overfit"
+    #: Gradients are too small or too large for some layers.
+    GRADIENT = "gradient"
+    #: Units or weights that do no work.
+    UNITS = "units"
+    #: Data, splits, metrics or the log itself are not as they should be.
+    DATA = "data"
+
+
 @dataclass(frozen=True)
 class Check:
     """What a check module declares as ``CHECK``.
@@ -91,11 +109,14 @@ class Check:
         Ids of checks whose findings this one's finding explains.
     live
         Whether it may run on a training that has not ended.
+    fault
+        What its findings are about; None where it is none of these.
     """
 
     needs: Needs = Needs()
     explains: tuple[str, ...] = ()
     live: bool = True
+    fault: Fault | None = None
 
 
 def threshold(default: float, *, unit: str, source: str, help: str) -> Any:

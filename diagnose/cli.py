@@ -15,7 +15,7 @@ import click
 
 from diagnose import __version__, console, discovery
 from diagnose.call import MINIMUM_WIDTH, Call, UsageError, understand
-from diagnose.command_line import EXIT_FINE, OneLineCommand, internal
+from diagnose.command_line import EXIT_ERROR, EXIT_FINE, OneLineCommand, internal
 from diagnose.settings import FORMATS, LIMITS
 
 if TYPE_CHECKING:
@@ -88,6 +88,13 @@ _PATH = click.Path(readable=False, path_type=str)
     multiple=True,
     help="Say what a column is, for example score=val_accuracy. Repeatable.",
 )
+@click.option(
+    "--mlflow",
+    metavar="[URI]",
+    is_flag=False,
+    flag_value="",
+    help="Log each diagnosis to its MLflow run, or to a new one; again, it is an update.",
+)
 @click.option("--watch", "-w", is_flag=True, help="Follow logs that still grow, until Ctrl-C.")
 @click.option(
     "--interval",
@@ -125,6 +132,7 @@ def command(context: click.Context, /, **given: Any) -> int:
     SOURCE is a log in nearly any form (CSV, JSON, progress-bar text, TensorBoard events), a folder that is
     searched for logs, or - for standard input.
     """
+    given |= _without_source_as_store(given)
     if given["completion"]:
         return _print_completion(context.command, given["completion"])
     if given["list_checks"] or given["explain"]:
@@ -134,11 +142,14 @@ def command(context: click.Context, /, **given: Any) -> int:
     if "" in given["sources"]:
         raise click.UsageError("an empty name is no source; is a variable of the shell not set?")
     call = understand(given)
+    if given["watch"] and given["mlflow"] is not None:
+        raise click.UsageError("--watch goes without --mlflow; log the training itself with Monitor(..., mlflow=True)")
     if given["watch"]:
         return _watch(given["sources"], call, given["interval"])
     report = _gather(given["sources"], call)
     call.deliver(report)
-    return _conclude(report, call)
+    is_written = given["mlflow"] is None or _log_to_mlflow(report, given["mlflow"])
+    return _conclude(report, call) if is_written else EXIT_ERROR
 
 
 def main() -> None:
@@ -198,6 +209,29 @@ def _conclude(report: Report, call: Call) -> int:
     for error in report.errors:
         console.complain(f"{error.source}: {error.error}")
     return call.exit_code(report)
+
+
+def _without_source_as_store(given: dict[str, Any]) -> dict[str, Any]:
+    """Return sources and store, where ``--mlflow`` has taken the first source for its store: ``--mlflow run.csv``."""
+    store = given["mlflow"]
+    if not store or "://" in store or store.startswith("databricks"):
+        return {}
+    return {"mlflow": "", "sources": (store, *given["sources"])}
+
+
+def _log_to_mlflow(report: Report, store: str) -> bool:
+    """Log the diagnoses, say where they are, and return whether all are there."""
+    from diagnose.tracking.writeback import write_back
+
+    progress = console.Progress(len(report.runs))
+    written = write_back(report, store or None, progress.step)
+    progress.clear()
+    if written.runs:
+        runs = f"run {written.runs[0]}" if len(written.runs) == 1 else f"{len(written.runs)} runs"
+        console.complain(f"logged to {written.store}: {runs}")
+    for error in written.errors:
+        console.complain(error)
+    return not written.errors
 
 
 def _display(call: Call) -> Display:

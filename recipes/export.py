@@ -17,6 +17,9 @@ from recipes.parts import output
 from recipes.parts.layers import without_dropconnect
 from recipes.recipe import Recipe
 
+#: Inputs that show what a model takes.
+_EXAMPLES = 3
+
 
 def in_units(model: keras.Model, recipe: Recipe, data: Data) -> keras.Model:
     """Return a trained network that predicts as `recipes.task.Task` describes targets; it shares its weights.
@@ -106,6 +109,21 @@ def _saved(model: keras.Model, path: Path) -> Iterator[Path]:
         ) from None
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def example(model: keras.Model, data: Data | None = None) -> Any:
+    """Return a few raw inputs of a model: of the test samples; made up where there are none, or not in their raw form.
+
+    Parameters
+    ----------
+    model
+        As `deployable` makes it.
+    data
+        What it was trained on.
+    """
+    if data is not None and data.preprocessing is None and len(data.test):
+        return data.test.inputs(np.arange(min(_EXAMPLES, len(data.test))))
+    return _sample(model)
 
 
 def _save_and_compare(model: keras.Model, path: Path) -> None:

@@ -49,12 +49,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from diagnose.check import Check, Needs, threshold
+from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.finding import Finding, Point, Severity
 from diagnose.remedies import training
 from diagnose.run import Run
 
-CHECK = Check({needs})
+CHECK = Check({needs}, fault=Fault.UNSTABLE)
 
 
 @dataclass(frozen=True)

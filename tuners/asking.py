@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -76,3 +76,16 @@ def asked_config(given: dict[str, Any], command: str) -> Config:
     if not config.data.source:
         raise click.UsageError("name the data, for example: --data digits, --data table.csv --target price")
     return config
+
+
+def tracked(given: Mapping[str, Any]) -> bool | str:
+    """Return what ``--mlflow`` and ``--no-mlflow`` say, as ``track`` of `tuners.train`.
+
+    Raises
+    ------
+    UsageError
+        They contradict each other, or ``--register``.
+    """
+    if given["no_mlflow"] and (given["mlflow"] or given["register"]):
+        raise click.UsageError("--no-mlflow goes with neither --mlflow nor --register")
+    return False if given["no_mlflow"] else given["mlflow"] or True

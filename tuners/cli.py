@@ -17,9 +17,10 @@ import click
 from diagnose import __version__, console
 from diagnose.command_line import EXIT_FINDINGS, EXIT_FINE, EXIT_INTERRUPTED, OneLineGroup
 from diagnose.settings import LIMITS
-from tuners.asking import NAMES, asked_config, settings_options
+from tuners.asking import NAMES, asked_config, settings_options, tracked
 from tuners.quiet import import_tensorflow, tell_warnings
 from tuners.search import cli as search_commands
+from tuners.ui import ui
 
 if TYPE_CHECKING:
     from recipes.config import Config
@@ -37,17 +38,27 @@ _NEEDED = (
     "mlflow",
     "keras_tuner",
 )
+#: Commands for stores of trainings, which need MLflow alone.
+_WITHOUT_TRAINING = ("sync", "ui")
 _PATH = click.Path(path_type=Path)
 
 
 class _Commands(OneLineGroup):
     """Tells what is wrong with a configuration or with data in a line, and what is not installed."""
 
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command, and see that what it needs is installed."""
+        name, found, rest = super().resolve_command(context, arguments)
+        extra, needed = ("mlflow", ("mlflow",)) if name in _WITHOUT_TRAINING else ("tune", _NEEDED)
+        missing = [package for package in needed if importlib.util.find_spec(package) is None]
+        if missing:
+            raise click.ClickException(f"tune {name} needs: pip install 'kerasdx[{extra}]' (no module {missing[0]!r})")
+        return name, found, rest
+
     def invoke(self, context: click.Context) -> Any:
         """Run a command."""
-        missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
-        if missing:
-            raise click.ClickException(f"tune needs: pip install 'kerasdx[tune]' (no module {missing[0]!r})")
         from recipes.errors import RecipeError
 
         try:
@@ -84,6 +95,7 @@ def command() -> None:
 )
 @click.option("--mlflow", metavar="URI", help="Tracking store.  [default: mlruns/mlflow.db]")
 @click.option("--no-mlflow", is_flag=True, help="Log nothing to MLflow.")
+@click.option("--register", metavar="NAME[@ALIAS]", help="Put the model into MLflow's registry.")
 @click.option(
     "--fail-on",
     type=click.Choice(LIMITS),
@@ -109,7 +121,8 @@ def train(**given: Any) -> int:
             config,
             folder=folder,
             resume=given["resume"] is not None,
-            track=False if given["no_mlflow"] else given["mlflow"] or True,
+            track=tracked(given),
+            register=given["register"] or "",
             on_finding=given["on_finding"],
             console=Console(quiet=given["quiet"], width=None if sys.stdout.isatty() else 100),
         )
@@ -130,6 +143,7 @@ def _interrupted(folder: Path, given: dict[str, Any]) -> str:
     command += ["--on-finding", given["on_finding"]] if given["on_finding"] != "stop" else []
     command += ["--mlflow", given["mlflow"]] if given["mlflow"] else []
     command += ["--no-mlflow"] if given["no_mlflow"] else []
+    command += ["--register", given["register"]] if given["register"] else []
     return f"interrupted; to go on: {shlex.join(command)}"
 
 
@@ -184,8 +198,24 @@ def recipes(recipe: str | None, data: str | None, settings: tuple[str, ...], she
     return EXIT_FINE
 
 
+@command.command(epilog="Exit codes: 0 nothing waits any more, 2 something still does, or wrong usage.")
+@click.argument("folders", metavar="[DIR]...", nargs=-1, type=_PATH)
+@click.option("--store", metavar="URI", help="Send it there.  [default: where each was meant to go]")
+def sync(folders: tuple[Path, ...], store: str | None) -> int:
+    """Send to MLflow what waits in DIR (default: here) since a tracking store was away; nothing is sent twice."""
+    from tuners.sync import sync as run
+
+    tallies = [run(folder, store, console.write_out) for folder in folders or (Path(),)]
+    sent, kept = sum(tally.sent for tally in tallies), sum(tally.kept for tally in tallies)
+    if kept:
+        raise click.ClickException(f"{sent} sent, {kept} still wait; mend what is said above, and do it again")
+    console.write_out(f"{sent} sent, nothing waits")
+    return EXIT_FINE
+
+
 command.add_command(search_commands.search)
 command.add_command(search_commands.show)
+command.add_command(ui)
 
 
 def main() -> None:

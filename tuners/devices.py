@@ -11,9 +11,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from diagnose.deadline import within
 from recipes.config import TrainingConfig
 from recipes.errors import RecipeError
-from tuners.deadline import within
 
 #: One of these is set where a TPU is. Without it none is looked for: the search waits for an answer from the network.
 _TPU_VARIABLES = ("TPU_NAME", "COLAB_TPU_ADDR", "TPU_WORKER_ID", "TPU_ACCELERATOR_TYPE")

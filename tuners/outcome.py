@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from diagnose import Report, Run, __version__
-from diagnose.live.log import facts_beside
+from diagnose import Report
+from diagnose.readers.curves import facts_beside
+from diagnose.tracking.record import TrainingRecord
 from recipes.config import Config
 from recipes.data import Data
 from recipes.task import Facts
 from tuners.card import CardFacts, write
+from tuners.datasets import of_recipe_data
 from tuners.folder import Folder
 from tuners.objective import Objective
 from tuners.score import Evaluation
-from tuners.tracking import TrainingRecord
 from tuners.trial import BY_MONITOR, Trial
 
 if TYPE_CHECKING:
@@ -55,44 +56,26 @@ def result(
 
 
 def record(
-    config: Config, folder: Folder, report: Report, evaluation: Evaluation, result: Mapping[str, Any]
+    config: Config, folder: Folder, data: Data, evaluation: Evaluation, result: Mapping[str, Any]
 ) -> TrainingRecord:
-    """Return what MLflow is to know of a training."""
-    run = report.runs[0]
+    """Return what MLflow is to know of a training beside its log."""
     ended = time.time()
     metrics = {f"test_{score.metric}": score.value for score in evaluation.scores if score.is_known}
-    metrics |= {
-        "epochs_run": result["epochs"],
-        "health_findings": len(run.findings),
-        "parameters": result["parameters"],
-    }
+    metrics |= {"epochs_run": result["epochs"], "parameters": result["parameters"]}
     best = f"best_{monitored(config)}"
     if result[best] is not None:
         metrics |= {best: result[best], "best_epoch": result["best_epoch"]}
-    files = (
-        folder.config,
-        folder.log,
-        facts_beside(folder.log),
-        folder.report,
-        folder.card,
-        folder.picture,
-        folder.model,
-    )
+    files = (folder.config, folder.log, facts_beside(folder.log), folder.card, folder.picture, folder.model)
     return TrainingRecord(
         experiment=f"{config.recipe_name} {result['data']['name']}",
         run=folder.path.name,
         started=ended - result["seconds"],
         ended=ended,
         parameters=config.flat(),
-        curves=curves_of(run.run),
         metrics=metrics,
-        tags={
-            "kerasdx.version": __version__,
-            "diagnosis.verdict": run.verdict,
-            "diagnosis.findings": ", ".join(finding.check for finding in run.findings),
-        },
         note=folder.card.read_text(encoding="utf-8").partition("---\n")[2].partition("---\n")[2],
         artifacts=tuple(path for path in files if path.exists()),
+        datasets=of_recipe_data(data, config),
         is_failed=result["over"].startswith(BY_MONITOR),
     )
 
@@ -100,17 +83,6 @@ def record(
 def monitored(config: Config) -> str:
     """Return the column that tells the best epoch of a training."""
     return Objective.of(config.training.monitor).name if config.data.validation or config.data.folds > 1 else "loss"
-
-
-def curves_of(run: Run) -> dict[str, list[tuple[float, float]]]:
-    """Return column of the log -> (epoch, value) of the epochs in which it was measured."""
-    curves = {series.name: list(zip(series.epochs, series.values, strict=True)) for series in run.series}
-    for statistic in run.layers.values():
-        for layer, values in zip(statistic.layers, statistic.values.T, strict=True):
-            was_measured = ~np.isnan(values)
-            pairs = zip(statistic.epochs[was_measured], values[was_measured], strict=True)
-            curves[f"{statistic.name}/{layer}"] = list(pairs)
-    return curves
 
 
 def versions() -> dict[str, str]:

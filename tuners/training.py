@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from rich.console import Console
 from diagnose import Monitor, ReadError, Report, diagnose
 from diagnose import console as texts
 from diagnose.renderers import html
+from diagnose.tracking.record import Within
 from recipes import export
 from recipes.catalog import find
 from recipes.config import Config
@@ -24,7 +25,6 @@ from tuners.folder import Folder, next_free
 from tuners.judging import judge
 from tuners.progress import Ticker
 from tuners.score import Evaluation
-from tuners.tracking import TrainingRecord, Within
 from tuners.trial import Trial
 
 #: A training for itself.
@@ -72,6 +72,7 @@ def train(
     resume: bool = False,
     track: bool | str = True,
     within: Within = NOTHING,
+    register: str = "",
     on_finding: Any = "stop",
     callbacks: Sequence[keras.callbacks.Callback] = (),
     console: Console | None = None,
@@ -94,6 +95,8 @@ def train(
         ``mlruns/mlflow.db`` of the working directory.
     within
         What it is part of, in MLflow.
+    register
+        Name under which the model goes into MLflow's registry, with an alias if there is one: ``digits@champion``.
     on_finding
         As of `diagnose.Monitor`.
     callbacks
@@ -120,6 +123,7 @@ def train(
     >>> config = Config.of("mlp", {"data.source": "iris", "training.epochs": 20})
     >>> print(train(config).evaluation.main)  # doctest: +SKIP
     """
+    tracking.check_name(register)
     config, console = config.anchored(), console or Console(quiet=True)
     place = Folder(Path(folder)) if folder is not None else next_free(config)
     strategy = devices.strategy(config.training)  # before anything is computed: afterwards it cannot be chosen
@@ -146,12 +150,19 @@ def train(
             if not resume:
                 place.withdraw()
             raise
-        return _concluded(config, data, place, done, partial(_tracked, track=track, within=within))
+        return _concluded(config, data, place, done, _Tracking(track, within, register))
 
 
-def _concluded(
-    config: Config, data: Data, place: Folder, done: Trial, track: Callable[[TrainingRecord], str | None]
-) -> Training:
+@dataclass(frozen=True)
+class _Tracking:
+    """Whether, as what and with which model a training goes to MLflow, as of `train`."""
+
+    track: bool | str
+    within: Within
+    register: str
+
+
+def _concluded(config: Config, data: Data, place: Folder, done: Trial, wish: _Tracking) -> Training:
     """Score, save, diagnose and log a training that is over."""
     report = _diagnosed(place, done)
     texts.write_file(place.report, html.render(report))
@@ -163,8 +174,15 @@ def _concluded(
     outcome.write_card(config, data, place, report, evaluation, result)
     place.conclude(result)
     if result["mlflow_run"] is None:
-        result["mlflow_run"] = track(outcome.record(config, place, report, evaluation, result))
+        record = outcome.record(config, place, data, evaluation, result)
+        result["mlflow_run"] = tracking.log_training(
+            record, report.runs[0], place.log, track=wish.track, within=wish.within, register=wish.register
+        )
         place.conclude(result)
+    if result["mlflow_run"] and wish.track and tracking.wants_model(wish.within.kind, wish.register):
+        inputs = export.example(model, data)
+        run = result["mlflow_run"]
+        tracking.log_model(run, place.path, model, inputs, track=wish.track, register=wish.register)
     return Training(config, place, model, report, evaluation, result)
 
 
@@ -180,18 +198,6 @@ def _diagnosed(place: Folder, done: Trial) -> Report:
         return diagnose(place.log)
     except ReadError:
         return done.monitor.report
-
-
-def _tracked(record: TrainingRecord, *, track: bool | str, within: Within) -> str | None:
-    """Log the training to MLflow and return the run's id; a store that fails costs a line, and not the training."""
-    if not track:
-        return None
-    record = replace(record, parent=within.parent, run=within.name or record.run, key=within.key)
-    try:
-        return tracking.log_training(record, None if track is True else str(track))
-    except tracking.TrackingError as error:
-        texts.complain(f"{error}; the training is complete in {record.artifacts[0].parent}", "tune")
-        return None
 
 
 def _opening(config: Config, data: Data, place: Folder, note: str) -> str:

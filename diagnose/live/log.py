@@ -34,7 +34,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from diagnose.readers.columns import classify, merged_names, printable
-from diagnose.readers.curves import facts_in
+from diagnose.readers.curves import facts_beside, facts_in
 
 #: What the rows are counted by; the first column of every header.
 EPOCH = "epoch"
@@ -179,11 +179,6 @@ class Log:
         if not self._append and not is_empty:
             _move_aside(path)
         return True
-
-
-def facts_beside(log: Path) -> Path:
-    """Return where the facts about a training belong: ``run.json`` beside ``run.csv``."""
-    return log.with_suffix(".json") if log.suffix != ".json" else log.with_name(f"{log.name}.json")
 
 
 def rewind(log: Path, epoch: int) -> None:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import keras
 import numpy as np
@@ -27,10 +27,13 @@ from diagnose.news import News, line
 from diagnose.report import Report, RunReport
 from diagnose.run import Run
 
+if TYPE_CHECKING:
+    from diagnose.tracking.live import LiveRun
+
 OnFinding = Literal["warn", "stop"] | Callable[[Finding], object]
 
 #: What belongs to one training in one process and is not copied.
-_HANDLES = ("_model", "params", "_log", "_sampling", "_mirror")
+_HANDLES = ("_model", "params", "_log", "_sampling", "_mirror", "_tracked")
 #: Up to this epoch every one is judged as it ends; later ones ever more rarely: the cost stays a constant share.
 _ALL_JUDGED = 100
 #: What fails where the user's own function does; findings are told in lines from then on.
@@ -83,6 +86,10 @@ class Monitor(keras.callbacks.Callback):
         Whether to go on below an older log of this name. If not, the older one is renamed, never overwritten.
     tensorboard
         A folder to which the same numbers are written as TensorBoard events.
+    mlflow
+        Whether to log the training to MLflow, with its diagnosis, while it goes on: into the active run, else into a
+        new one. A text is the address of the store; by default it is the one that MLflow is set to, else
+        ``mlruns/mlflow.db``. See `flush`.
 
     Notes
     -----
@@ -112,6 +119,7 @@ class Monitor(keras.callbacks.Callback):
         probe: Any = None,
         append: bool = True,
         tensorboard: str | os.PathLike[str] | None = None,
+        mlflow: bool | str = False,
     ) -> None:
         super().__init__()
         if not callable(on_finding) and on_finding not in ("warn", "stop"):
@@ -126,6 +134,7 @@ class Monitor(keras.callbacks.Callback):
         self._probe = probe
         self._append = append
         self._tensorboard = tensorboard
+        self._mlflow = mlflow
         self._record = Record(str(path) if path is not None else "Monitor")
         self._config: dict[str, Any] = {}
         self._is_over = False
@@ -133,6 +142,7 @@ class Monitor(keras.callbacks.Callback):
         self._log: Log | None = None
         self._sampling: Sampling | None = None
         self._mirror: Mirror | None = None
+        self._tracked: LiveRun | None = None
         self._news = News()
         self._lines: list[str] = []
         self._broken: set[str] = set()
@@ -165,13 +175,15 @@ class Monitor(keras.callbacks.Callback):
         self.lost = None
         self._news.planned = self._parameter("epochs")
         self._attempt("facts about the training", self._note_set_up)
-        if self._path is not None:
+        if self._path is not None or self._mlflow:
             self._attempt("the log", self._open_log)
             self._attempt("facts about the training", self._write_facts)
         if self._layers:
             self._attempt("layer statistics", self._begin_sampling)
         if self._tensorboard is not None:
             self._attempt("TensorBoard events", functools.partial(self._open_mirror, self._tensorboard))
+        if self._mlflow:
+            self._attempt("MLflow", self._begin_tracking)
 
     @_guarded
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -212,6 +224,9 @@ class Monitor(keras.callbacks.Callback):
             self._attempt("the log", functools.partial(self._write, row))
         if self._mirror is not None:
             self._attempt("TensorBoard events", functools.partial(self._mirror.write, epoch, row))
+        if self._tracked is not None:
+            send = functools.partial(self._tracked.epoch, epoch, row, frozenset(logs or {}), self._config)
+            self._attempt("MLflow", send)
 
     @_guarded
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
@@ -221,8 +236,22 @@ class Monitor(keras.callbacks.Callback):
         self._attempt("facts about the training", self._note_end)
         if self._unwritten and self._log is not None:
             self._attempt("the log", self._write_rest)
+        if self._tracked is not None:
+            self._attempt("MLflow", functools.partial(self._end_tracking, self._tracked))
         self._close()
         self._speak()
+
+    def flush(self, seconds: float = 60.0) -> bool:
+        """Wait until MLflow has all of a training that is over, and return whether it has, or never will.
+
+        It is sent beside whatever comes after `fit`, and at the end of the process at the latest.
+
+        Parameters
+        ----------
+        seconds
+            How long to wait.
+        """
+        return self._tracked is None or self._tracked.flush(seconds)
 
     def _parameter(self, name: str) -> int | None:
         """Return what `fit` told of the training; a loop of the user's own may have told nothing."""
@@ -256,8 +285,12 @@ class Monitor(keras.callbacks.Callback):
             facts.write_facts(self._log.facts_path, self._config)
 
     def _open_log(self) -> None:
-        assert self._path is not None
-        self._log = Log(self._path, append=self._append)
+        if self._path is None:
+            from diagnose.tracking.live import unsent_log
+
+            self._log = Log(unsent_log())
+        else:
+            self._log = Log(self._path, append=self._append)
         self._log.open()
         if self._log.note:
             self._say(self._log.note)
@@ -268,6 +301,23 @@ class Monitor(keras.callbacks.Callback):
 
     def _open_mirror(self, folder: str | os.PathLike[str]) -> None:
         self._mirror = Mirror(folder)
+
+    def _begin_tracking(self) -> None:
+        from diagnose.tracking.live import LiveRun
+
+        if self._log is None:
+            raise OSError("there is no log to send it from")
+        self._tracked = LiveRun(
+            None if self._mlflow is True else str(self._mlflow),
+            self._log.path,
+            name=self._log.path.stem if self._path is not None else self.model.name,
+            planned=self._parameter("epochs"),
+            is_scratch=self._path is None,
+            say=self._say,
+        )
+
+    def _end_tracking(self, tracked: LiveRun) -> None:
+        tracked.end(self._judged(live=False), self._config)
 
     def _curves(self, logs: Mapping[str, Any]) -> dict[str, float]:
         """Return Keras' own numbers of the epoch, with the learning rate that Keras logs only where it changes."""
@@ -315,7 +365,7 @@ class Monitor(keras.callbacks.Callback):
         for finding in report.findings:
             if finding.severity.rank > self._told.get(finding.check, -1):
                 self._tell(finding, report.run)
-        if self._log is not None and any(rank >= self._least_rank for rank in self._told.values()):
+        if self._path is not None and self._log is not None and any(r >= self._least_rank for r in self._told.values()):
             self._say(f"the report: diagnose {self._log.path}")
 
     def _tell(self, finding: Finding, run: Run) -> None:
@@ -388,6 +438,8 @@ class Monitor(keras.callbacks.Callback):
             if handle is not None:
                 self._attempt(name, handle.close)
         self._log = self._sampling = self._mirror = None
+        if self._tracked is not None:
+            self._attempt("MLflow", self._tracked.abandon)  # nothing, where it has ended
 
 
 def _told(error: Exception) -> str:

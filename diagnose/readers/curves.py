@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +25,15 @@ from diagnose.readers.columns import CONFIGURATION, Column, classify_all, clean_
 from diagnose.readers.table import BoolArray, Table
 from diagnose.run import Direction, FloatArray, LayerStatistic, Part, Run, Series, Split
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 MEND = "name the columns with --role NAME=ROLE, for example --role my_loss=loss"
 MAX_CONFIG_BYTES = 1024 * 1024
 #: What Monitor's ``run.json`` says of itself, up to its version.
 FACTS_SCHEMA = "kerasdx-run/"
+#: Of the file beside a log that says which run of a tracking store it is.
+PARCEL_SCHEMA = "kerasdx-mlflow/1"
 _NO_CONFIG: Mapping[str, Any] = MappingProxyType({})
 _SPLIT_WORDS = {
     "train": Split.TRAIN,
@@ -154,6 +159,11 @@ def config_beside(document: Document) -> Mapping[str, Any]:
     return _NO_CONFIG
 
 
+def facts_beside(log: Path) -> Path:
+    """Return where the facts about a training belong: ``run.json`` beside ``run.csv``."""
+    return log.with_suffix(".json") if log.suffix != ".json" else log.with_name(f"{log.name}.json")
+
+
 def facts_in(path: str | os.PathLike[str]) -> dict[str, Any] | None:
     """Return what Monitor wrote to a file; None where it is missing or something else."""
     config = _dictionary_in(path)
@@ -163,7 +173,9 @@ def facts_in(path: str | os.PathLike[str]) -> dict[str, Any] | None:
 def is_setup_file(path: str | os.PathLike[str]) -> bool:
     """Whether a JSON file is what stands beside a log, and no log."""
     config = _dictionary_in(path)
-    return config is not None and (is_facts(config) or isinstance(config.get("loss"), str))
+    if config is None:
+        return False
+    return is_facts(config) or config.get("schema") == PARCEL_SCHEMA or isinstance(config.get("loss"), str)
 
 
 def _dictionary_in(path: str | os.PathLike[str]) -> dict[str, Any] | None:

@@ -22,6 +22,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069
 _LIMIT = 60_000
 _ROWS = 200
 _FINDINGS_IN_FULL = 20
+_FINDINGS_IN_NOTE = 5
 
 
 def render(report: Report) -> str:
@@ -48,6 +49,26 @@ def _blocks(report: Report) -> Iterator[str]:
     for run in report.runs:
         if len(report.runs) == 1 or outline.is_sick(run):
             yield from _run(run)
+
+
+def note(report: RunReport) -> str:
+    """Return a run's verdict, its leading findings and the first fix: what is read beside a table of runs."""
+    lines = [f"**{_verdict(report.verdict)}**: {escape(report.summary)}"]
+    entries = outline.flatten(outline.outline(report.findings))
+    for entry in entries[:_FINDINGS_IN_NOTE]:
+        finding = entry.finding
+        place = wording.place(finding, report.run.axis)
+        details = ", ".join([*([escape(place)] if place else []), wording.sureness(finding.confidence)])
+        lines.append(
+            f"- {_verdict(finding.severity.value)}: **{escape(finding.check)}** ({details}): {escape(finding.summary)}"
+        )
+    if len(entries) > _FINDINGS_IN_NOTE:
+        lines.append(f"- {wording.count(len(entries) - _FINDINGS_IN_NOTE, 'more finding')} in report.html")
+    blocks = [lines[0], "\n".join(lines[1:])] if lines[1:] else lines
+    fix = next((fix for entry in entries for fix in entry.finding.fixes), None)
+    if fix is not None:
+        blocks.append(f"**How to fix it**\n\n{_fix(1, fix)}")
+    return "\n\n".join(blocks)
 
 
 def escape(text: str) -> str:

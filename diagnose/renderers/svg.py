@@ -31,6 +31,7 @@ _LEFT, _RIGHT, _BOTTOM = 56.0, 12.0, 34.0
 _WIDEST_TICK = 12
 _LEGEND_HEIGHT, _LABEL_HEIGHT = 24.0, 17.0
 _LABEL_ROWS, _MOST_MARKS = 3, 24
+_TITLE_HEIGHT = 34.0
 #: With more points than this a curve is drawn thinner, for its noise would fill the drawing.
 _DENSE = 400
 #: Width of a character, on average, of the labels' font; a little too wide rather than too narrow.
@@ -52,6 +53,27 @@ def chart(plot: Plot, *, standalone: bool = False) -> str:
     standalone
         Whether the SVG is a file of its own, which then carries its colours.
     """
+    height, body = _chart(plot)
+    return _document("chart", _CHART_WIDTH, height, describe(plot), body, standalone)
+
+
+def stack(plots: Sequence[Plot]) -> str:
+    """Return the charts of several plots below each other, as a file of its own."""
+    parts: list[str] = []
+    top = 0.0
+    for plot in plots:
+        height, body = _chart(plot)
+        title = _text(0.0, top + _TITLE_HEIGHT - 10, plot.title, "name")
+        box = {"viewBox": f"0 0 {_CHART_WIDTH:g} {height:g}", "width": f"{_CHART_WIDTH:g}", "height": f"{height:g}"}
+        parts += [title, _tag("svg", content="".join(body), y=f"{top + _TITLE_HEIGHT:g}", **box)]
+        top += _TITLE_HEIGHT + height
+    # Whoever shows it may have a page of another colour behind it.
+    paper = _tag("rect", width=f"{_CHART_WIDTH:g}", height=f"{top:g}", style="fill: var(--paper)")
+    return _document("chart", _CHART_WIDTH, top, " ".join(map(describe, plots)), [paper, *parts], standalone=True)
+
+
+def _chart(plot: Plot) -> tuple[float, list[str]]:
+    """Return the height of a chart and what is drawn in it."""
     labels = _place_labels(plot, _left_margin(plot))
     rows = max((label.row + 1 for label in labels), default=0)
     top = _LEGEND_HEIGHT + rows * _LABEL_HEIGHT + 8
@@ -66,8 +88,7 @@ def chart(plot: Plot, *, standalone: bool = False) -> str:
         *(_path(frame, c, css) for c, css in zip(plot.curves, classes, strict=True)),
         *_best(frame),
     ]
-    height = top + _PLOT_HEIGHT + _BOTTOM
-    return _document("chart", _CHART_WIDTH, height, describe(plot), body, standalone)
+    return top + _PLOT_HEIGHT + _BOTTOM, body
 
 
 def overlay(plot: Plot, *, standalone: bool = False) -> str:

@@ -107,7 +107,7 @@ def test_the_examples_of_formats_are_read_as_told(format: str, text: str) -> Non
 
 
 def test_every_format_is_described() -> None:
-    readers = (ROOT / "diagnose" / "readers").glob("*.py")
+    readers = (ROOT / "diagnose" / "readers").rglob("*.py")
     names = {name for path in readers for name in re.findall(r'^FORMAT = "(.+)"$', path.read_text(), re.MULTILINE)}
     assert names == set(re.findall(r"^\| \[.*?\]\(#\S+\) \| `(.+?)` \|", FORMATS, re.MULTILINE))
 

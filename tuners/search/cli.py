@@ -13,7 +13,7 @@ import click
 
 from diagnose import console
 from diagnose.command_line import EXIT_FINDINGS, EXIT_FINE, EXIT_INTERRUPTED
-from tuners.asking import asked_config, settings_options
+from tuners.asking import asked_config, settings_options, tracked
 from tuners.quiet import import_tensorflow, tell_warnings
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ _PATH = click.Path(path_type=Path)
 )
 @click.option("--mlflow", metavar="URI", help="Tracking store.  [default: mlruns/mlflow.db]")
 @click.option("--no-mlflow", is_flag=True, help="Log nothing to MLflow.")
+@click.option("--register", metavar="NAME[@ALIAS]", help="Put the winner into MLflow's registry.")
 @click.option("--quiet", "-q", is_flag=True, help="Say only where it is.")
 def search(**given: Any) -> int:
     """Search for the settings with which RECIPE does best on DATA; every trial is watched and diagnosed.
@@ -89,7 +90,8 @@ def search(**given: Any) -> int:
             workers=given["workers"] or 0,
             cluster=given["cluster"],
             warm_start=given["warm_start"],
-            track=False if given["no_mlflow"] else given["mlflow"] or True,
+            track=tracked(given),
+            register=given["register"] or "",
             console=shown,
         )
     except KeyboardInterrupt:

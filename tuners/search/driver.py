@@ -19,6 +19,7 @@ from rich.console import Console
 from diagnose import ReadError
 from diagnose import console as texts
 from diagnose.readers import read as read_log
+from diagnose.tracking.machine import MachineLoad
 from recipes.config import Config
 from recipes.data import Data
 from recipes.errors import RecipeError
@@ -39,6 +40,7 @@ from tuners.search.settings import SearchSettings
 from tuners.search.space import Space
 from tuners.search.table import LiveTable
 from tuners.search.tracking import Courier
+from tuners.tracking import check_name
 from tuners.training import Training
 
 if TYPE_CHECKING:
@@ -93,6 +95,7 @@ def search(
     cluster: str | None = None,
     warm_start: Sequence[Path | str] = (),
     track: bool | str = True,
+    register: str = "",
     console: Console | None = None,
 ) -> Search:
     """Search for the settings of a recipe that do best on data.
@@ -119,6 +122,8 @@ def search(
         Folders of earlier searches whose trials are told to the oracle before the first one.
     track
         Whether to log the trials to MLflow, as for `tuners.train`.
+    register
+        Name under which the winner goes into MLflow's registry, as for `tuners.train`.
     console
         Where to tell how it goes; None: nowhere.
 
@@ -148,6 +153,7 @@ def search(
     >>> found = search(Config.of("mlp", {"data.source": "iris"}), folder="runs/search-iris")  # doctest: +SKIP
     >>> found.frame().sort_values("score")  # doctest: +SKIP
     """
+    check_name(register)
     settings, console = settings or SearchSettings(), console or Console(quiet=True)
     console.file = console.file  # what trials print goes elsewhere, what is told of them stays here
     if not workers and cluster is None:
@@ -166,7 +172,9 @@ def search(
             journal.open()
             if known and not journal.events:
                 journal.append("warm", trials=known)
-            return _Driver(plan, place, journal, executor, console, track, is_shipped=cluster is not None).run()
+            return _Driver(
+                plan, place, journal, executor, console, track, register, is_shipped=cluster is not None
+            ).run()
         finally:
             executor.close()
 
@@ -211,6 +219,7 @@ class _Driver:
         executor: Executor,
         console: Console,
         track: bool | str,
+        register: str,
         *,
         is_shipped: bool,
     ) -> None:
@@ -220,7 +229,8 @@ class _Driver:
         self._oracle = _oracle(plan, journal.events)
         self._pruning = Pruning(plan.objective, is_on=plan.settings.prune)
         self._console = console
-        self._courier = Courier(place, self._story.logged, self._take, track, plan.config_of)
+        self._track, self._register = track, register
+        self._courier = Courier(place, self._story.logged, self._take, track, MachineLoad())
         self._running: set[int] = set()
         self._is_over = False
         self._why_hopeless = ""
@@ -257,11 +267,11 @@ class _Driver:
                 self._take("finished")
             self._tidy(*self._story.trials.values())
         if self._why_hopeless:
-            self._courier.conclude(read(self._place.path), None, is_failed=True)
+            self._courier.conclude(read(self._place.path), is_failed=True)
             raise RecipeError(self._why_hopeless)
         training = self._crown()
         record = read(self._place.path)
-        self._courier.conclude(record, training)
+        self._courier.conclude(record)
         return Search(self._place.path, record, training)
 
     def _take(self, event: str, **content: Any) -> None:
@@ -406,8 +416,9 @@ class _Driver:
             self._place,
             self._plan.data_of(best.values),
             is_restored=self._plan.is_kept,
-            track=self._courier.track,
+            track=self._track,
             within=self._courier.within(best),
+            register=self._register,
             console=self._console,
         )
 

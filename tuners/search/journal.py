@@ -198,6 +198,10 @@ class Journal:
         self.events.append(json.loads(line))  # as it will be read
 
 
+#: Numbers of the search itself among those of its trials, in what is logged of it.
+SEARCH, SEARCH_ENDED = -1, -2
+
+
 @dataclass
 class Story:
     """What the events of a search come to.
@@ -209,7 +213,8 @@ class Story:
     epochs
         Number -> the epochs that were proposed for it.
     logged
-        Store and number -> id of the MLflow run; of the whole search by -1.
+        Store and number -> id of the MLflow run; of the whole search by `SEARCH`, and by `SEARCH_ENDED` as soon as that
+        is told how it ended.
     seconds
         Spent by all processes that have worked on it.
     is_finished
@@ -261,6 +266,8 @@ class Story:
             outcome = outcome_of(event["outcome"])
             self.trials[trial.number] = replace(trial, outcome=outcome)
         elif kind == "logged":
+            if event["number"] >= 0:  # what is told of the search as a whole is not the last word any more
+                self.logged.pop((event["store"], SEARCH_ENDED), None)
             self.logged[event["store"], event["number"]] = event["run"]
         elif kind == "finished":
             self.is_finished = True

@@ -6,12 +6,13 @@ import itertools
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 
+from diagnose.tracking.store import shown_uri
 from recipes import building, export
 from recipes.catalog import find
 from recipes.config import Config, DataConfig
@@ -20,11 +21,11 @@ from recipes.errors import ConfigError, RecipeError
 from recipes.task import Facts, Kind
 from tuners import outcome as outcomes
 from tuners import trial
+from tuners.datasets import of_recipe_data
 from tuners.objective import Objective
 from tuners.search.settings import SearchSettings
 from tuners.search.space import Space
 from tuners.search.task import Datasets, fold_of
-from tuners.tracking import shown_uri
 
 Given = Space | Mapping[str, Any] | str | Path | Sequence[Space | Mapping[str, Any] | str | Path] | None
 
@@ -120,7 +121,8 @@ class Plan:
                 "data": facts.name,
                 "started": round(time.time(), 3),
                 "versions": outcomes.versions(),
-                "mlflow": shown_uri(track),
+                "mlflow": shown_uri(None if track is True else str(track)) if track else "",
+                "datasets": [asdict(dataset) for dataset in of_recipe_data(self.datasets.first, self.config)],
             },
         }
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from diagnose import __version__, console
+from diagnose.tracking.store import shown_uri
 from tuners.search import importance, sickness, wording
 from tuners.search.leaderboard import leaderboard
 from tuners.search.records import SearchRecord
@@ -131,7 +132,8 @@ def next_commands(record: SearchRecord) -> list[tuple[str, str]]:
     for trial, logs in itertools.islice((found for found in sick if found[1]), 1):
         commands.append((_command("diagnose", logs[0]), f"why trial {trial.number} is sick: {wording.sickness(trial)}"))
     if store := record.settings.get("mlflow"):
-        commands.append((_command("mlflow", "ui", "--backend-store-uri", store), "compare the trials in MLflow"))
+        where = [] if store == shown_uri() else ["--store", store]
+        commands.append((_command("tune", "ui", *where), "compare the trials in MLflow"))
     return commands
 
 

@@ -1,7 +1,7 @@
 """A search in MLflow: a run for each trial, in one batch at its end, below one run for the search.
 
-A thread of its own sends them, so that no trial waits for a store. What could not be sent is told once; the journal
-knows what is stored, and a search that goes on sends the rest.
+A thread of its own sends them, so that no trial waits for a store. While a store is away trials wait for it; the
+journal knows which ones are stored, and what has stayed behind is sent when the search goes on, or by `tune sync`.
 """
 
 from __future__ import annotations
@@ -9,24 +9,35 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from diagnose import ReadError, __version__, diagnose
 from diagnose import console as texts
+from diagnose.readers.curves import facts_beside
+from diagnose.renderers.markdown import code_span, escape
+from diagnose.tracking.dataset import DatasetRecord
+from diagnose.tracking.health import SCORE, VERDICT
+from diagnose.tracking.machine import MachineLoad
+from diagnose.tracking.record import KIND, TrainingRecord, Within
+from diagnose.tracking.sending import send
+from diagnose.tracking.store import TrackingError, shown_uri
 from recipes.config import Config
 from recipes.errors import one_line
-from tuners import tracking
-from tuners.outcome import curves_of
-from tuners.search.journal import SearchFolder
+from tuners.search import page, sickness, wording
+from tuners.search.columns import columns
+from tuners.search.journal import SEARCH, SEARCH_ENDED, Journal, SearchFolder, Story, read
+from tuners.search.leaderboard import headline
 from tuners.search.records import SearchRecord, State, TrialRecord, logs
-from tuners.tracking import TrackingError, TrainingRecord
-from tuners.training import Training
+from tuners.search.space import Space
 
-#: Number of the run of the search itself among those of its trials.
-PARENT = -1
+#: After an error a store is asked again, ever more rarely, in seconds.
+_PAUSE, _LONGEST_PAUSE = 10.0, 300.0
+_OVERVIEW = "overview.html"
+_TOLD_TRIALS = 3
 
 
 class Courier:
@@ -42,8 +53,8 @@ class Courier:
         Called, in the driver's thread, with ``logged``, store, number and run of what has been stored.
     track
         As of `tuners.train`.
-    trial_config
-        Values -> configuration of a trial.
+    load
+        Watches the machine while the search goes on.
     """
 
     def __init__(
@@ -52,22 +63,27 @@ class Courier:
         logged: Mapping[tuple[str, int], str],
         note: Callable[..., None],
         track: bool | str,
-        trial_config: Callable[[Mapping[str, Any]], Config],
+        load: MachineLoad | None = None,
     ) -> None:
         self._place, self._note = place, note
         self._content = place.read_settings()
-        self._store = tracking.shown_uri(track)
-        self._logged = {number: run for (store, number), run in logged.items() if store == self._store}
-        self._uri = None if track is True else str(track)
         self._is_on = bool(track)
-        self._trial_config = trial_config
+        self._uri = None if track is True else str(track)
+        self.store = shown_uri(self._uri) if track else ""
+        self._logged = {number: run for (store, number), run in logged.items() if store == self.store}
+        self._config = Config.from_dict(self._content["config"])
+        self._space = Space.from_dict(self._content["space"])
         self._tasks: queue.SimpleQueue[TrialRecord | None] = queue.SimpleQueue()
-        self._stored: queue.SimpleQueue[tuple[int, str]] = queue.SimpleQueue()
+        self.stored: queue.SimpleQueue[tuple[int, str]] = queue.SimpleQueue()
+        self._waiting: deque[TrialRecord] = deque()
         self._thread: threading.Thread | None = None
+        self._load = load
         self._error = ""
 
     def __enter__(self) -> Self:
         if self._is_on:
+            if self._load is not None:
+                self._load.start()
             self._thread = threading.Thread(target=self._send_all, name="mlflow", daemon=True)
             self._thread.start()
         return self
@@ -84,11 +100,12 @@ class Courier:
         self._collect()
         self._tell()
 
-    def catch_up(self, trials: Iterable[TrialRecord]) -> None:
-        """Send trials that ended in a process before this one, and were not stored."""
-        for trial in trials:
-            if trial.outcome is not None and trial.number not in self._logged:
-                self.log(trial)
+    def catch_up(self, trials: Iterable[TrialRecord]) -> int:
+        """Send trials that ended in a process before this one, and were not stored; return how many there are."""
+        missing = [trial for trial in trials if trial.outcome is not None and trial.number not in self._logged]
+        for trial in missing:
+            self.log(trial)
+        return len(missing)
 
     def log(self, trial: TrialRecord) -> None:
         """Send a trial that has ended."""
@@ -96,10 +113,90 @@ class Courier:
             self._collect()
             self._tasks.put(trial)
 
-    def conclude(self, record: SearchRecord, training: Training | None, *, is_failed: bool = False) -> None:
-        """End the run of the search, with what the best trial and its model have come to."""
-        if not self._is_on or self._error or PARENT not in self._logged:
-            return
+    def conclude(self, record: SearchRecord, *, is_failed: bool = False) -> bool:
+        """End the run of the search, with what it has come to, and return whether the store has that."""
+        if not self._is_on:
+            return True
+        try:
+            run = send(replace(self._ended(record), is_failed=is_failed), self._uri, again=True)
+        except TrackingError as error:
+            self._error = str(error)
+            self._tell()
+            return False
+        self._note("logged", store=self.store, number=SEARCH_ENDED, run=run)
+        return True
+
+    def within(self, best: TrialRecord) -> Within:
+        """Return what the winner is in the store."""
+        return Within(self._key, f"{self._place.path.name}-winner", f"{self._key}/winner/{best.number}", "winner")
+
+    @property
+    def has_all(self) -> bool:
+        """Whether nothing waits."""
+        return not self._waiting and not self._error
+
+    def _collect(self) -> None:
+        """Note what the thread has stored."""
+        while not self.stored.empty():
+            number, run = self.stored.get()
+            self._logged[number] = run
+            self._note("logged", store=self.store, number=number, run=run)
+
+    def _tell(self) -> None:
+        if self._error:
+            texts.complain(f"{self._error}; it is kept: tune sync {self._place.path}", "tune")
+
+    def _send_all(self) -> None:
+        """Send trials until there are no more; what a store does not take waits, for it or for `tune sync`."""
+        pause, due, is_closing = _PAUSE, 0.0, False
+        while not is_closing or self._waiting:
+            try:
+                timeout = max(0.0, due - time.monotonic()) if self._waiting else None
+                trial = None if is_closing else self._tasks.get(timeout=timeout)
+                is_closing = trial is None
+                if trial is not None:
+                    self._waiting.append(trial)
+            except queue.Empty:
+                pass
+            if not self._waiting or (time.monotonic() < due and not is_closing):
+                continue
+            try:
+                self._send(self._waiting[0])
+            except TrackingError as error:
+                self._error = str(error)
+                if is_closing:
+                    return
+                due, pause = time.monotonic() + pause, min(2 * pause, _LONGEST_PAUSE)
+            except Exception as error:  # a thread that dies would do so unseen
+                number = self._waiting.popleft().number
+                self._error = f"trial {number} is not in MLflow: {type(error).__name__}: {one_line(error)}"
+            else:
+                self._waiting.popleft()
+                self._error, pause, due = "", _PAUSE, 0.0
+
+    def _send(self, trial: TrialRecord) -> None:
+        parent = self._logged.get(SEARCH, "")
+        if not parent:
+            parent = self._logged[SEARCH] = send(self._search(), self._uri)
+            self.stored.put((SEARCH, parent))
+        self.stored.put((trial.number, send(self._record(trial, parent), self._uri)))
+
+    def _search(self) -> TrainingRecord:
+        """Return what MLflow is to know of a search that goes on."""
+        settings = {**self._content["settings"], **self._content["budget"]}
+        return TrainingRecord(
+            experiment=self._experiment,
+            run=self._place.path.name,
+            started=self._content["noted"]["started"],
+            ended=0.0,
+            parameters={f"search.{name}": value for name, value in settings.items()},
+            tags={"kerasdx.version": __version__, KIND: "search", "search.objective": self._content["objective"]},
+            datasets=self._datasets,
+            key=self._key,
+        )
+
+    def _ended(self, record: SearchRecord) -> TrainingRecord:
+        """Return what MLflow is to know of a search that has ended, or does so for now."""
         best = next(iter(record.ranked()), None)
         metrics: dict[str, float] = {
             "trials": len(record.trials),
@@ -107,67 +204,17 @@ class Courier:
         }
         if best is not None and best.score is not None:
             metrics |= {f"best_{record.objective.name}": best.score, "best_trial": best.number}
-        if training is not None:
-            metrics |= {f"test_{score.metric}": score.value for score in training.evaluation.scores if score.is_known}
-        concluded = replace(self._search(metrics=metrics, ended=time.time()), is_failed=is_failed)
-        try:
-            tracking.conclude(self._logged[PARENT], concluded, self._uri)
-        except TrackingError as error:
-            self._error = str(error)
-            self._tell()
-
-    def within(self, best: TrialRecord) -> tracking.Within:
-        """Return what the winner is in the store."""
-        parent = self._logged.get(PARENT, "")
-        return tracking.Within(parent, f"{self._place.path.name}-winner", f"{self._key}/winner/{best.number}")
-
-    @property
-    def track(self) -> bool | str:
-        """Where the winner is to be logged, as of `tuners.train`; nowhere after an error."""
-        return self._is_on and not self._error and (self._uri or True)
-
-    def _collect(self) -> None:
-        """Note what the thread has stored."""
-        while not self._stored.empty():
-            number, run = self._stored.get()
-            self._logged[number] = run
-            self._note("logged", store=self._store, number=number, run=run)
-
-    def _tell(self) -> None:
-        if self._error:
-            texts.complain(f"{self._error}; the trials are complete in {self._place.path}", "tune")
-            self._error, self._is_on = "", False
-
-    def _send_all(self) -> None:
-        """Send trials until there are no more; after an error take them, and leave them."""
-        parent = self._logged.get(PARENT, "")
-        while (trial := self._tasks.get()) is not None:
-            if self._error:
-                continue
-            try:
-                if not parent:
-                    parent = tracking.begin(self._search(), self._uri)
-                    self._stored.put((PARENT, parent))
-                run = tracking.log_training(self._record(trial, parent), self._uri)
-                self._stored.put((trial.number, run))
-            except TrackingError as error:
-                self._error = str(error)
-            except Exception as error:  # a thread that dies would do so unseen
-                self._error = f"trial {trial.number} is not in MLflow: {type(error).__name__}: {one_line(error)}"
-
-    def _search(self, metrics: Mapping[str, float] | None = None, ended: float = 0.0) -> TrainingRecord:
-        """Return what MLflow is to know of the search as a whole."""
-        settings = {**self._content["settings"], **self._content["budget"]}
-        return TrainingRecord(
-            experiment=self._experiment,
-            run=self._place.path.name,
-            started=self._content["noted"]["started"],
-            ended=ended,
-            parameters={f"search.{name}": value for name, value in settings.items()},
-            metrics=metrics or {},
-            tags={"kerasdx.version": __version__, "kerasdx.kind": "search"},
-            artifacts=(self._place.settings, self._place.journal) if ended else (),
-            key=self._key,
+        for score in ((record.winner or {}).get("test") or {}).get("scores", ()):
+            if score.get("value") is not None:
+                metrics[f"test_{score['metric']}"] = score["value"]
+        return replace(
+            self._search(),
+            ended=time.time(),
+            machine=self._load.stop() if self._load else {},
+            metrics=metrics,
+            note=_note(record),
+            texts={_OVERVIEW: page.render(record)},
+            artifacts=(self._place.settings, self._place.journal),
         )
 
     def _record(self, trial: TrialRecord, parent: str) -> TrainingRecord:
@@ -175,42 +222,38 @@ class Courier:
         assert trial.outcome is not None
         outcome, objective = trial.outcome, self._content["objective"].partition(":")[2]
         log = next(iter(logs(self._place.trial(trial.number))), None)
-        metrics: dict[str, float] = {
-            "epochs_run": outcome.epochs,
-            "seconds": outcome.seconds,
-            "health_findings": len(outcome.findings),
-        }
+        metrics: dict[str, float] = {"epochs_run": outcome.epochs, "seconds": outcome.seconds}
+        if outcome.state is State.FAILED:
+            metrics[SCORE] = 0.0  # whatever its curves look like until then
         if trial.score is not None:
             metrics[f"best_{objective}"] = trial.score
         if outcome.best_epoch is not None:
             metrics["best_epoch"] = outcome.best_epoch
-        curves = {}
-        if log is not None:
-            try:
-                curves = curves_of(diagnose(log).runs[0].run)
-            except (ReadError, IndexError):
-                log = None
-        return TrainingRecord(
+        record = TrainingRecord(
             experiment=self._experiment,
             run=f"{self._place.path.name}-{trial.number:04d}",
             started=trial.started,
             ended=trial.started + outcome.seconds,
-            parameters=self._trial_config(trial.values).flat(),
-            curves=curves,
+            parameters=self._space.apply(self._config, trial.values).flat(),
             metrics=metrics,
             tags={
                 "kerasdx.version": __version__,
-                "kerasdx.kind": "trial",
-                "diagnosis.verdict": outcome.verdict,
-                "diagnosis.findings": ", ".join(finding["check"] for finding in outcome.findings),
+                KIND: "trial",
                 "trial.state": str(outcome.state),
                 "trial.reason": trial.reason,
+                VERDICT: outcome.verdict or "unknown",
             },
-            artifacts=tuple(path for path in (log, log.with_name("run.json")) if path.exists()) if log else (),
+            note=escape(trial.reason) if trial.is_sick else "",
+            artifacts=tuple(path for path in (log, facts_beside(log)) if path.exists()) if log else (),
+            datasets=self._datasets,
             is_failed=outcome.state is State.FAILED,
             parent=parent,
             key=f"{self._key}/{trial.number}",
         )
+        try:
+            return record.diagnosed(diagnose(log).runs[0]) if log is not None else record
+        except (ReadError, IndexError):
+            return replace(record, artifacts=())
 
     @property
     def _experiment(self) -> str:
@@ -218,6 +261,56 @@ class Courier:
         return f"{noted['recipe']} {noted['data']}"
 
     @property
+    def _datasets(self) -> tuple[DatasetRecord, ...]:
+        return tuple(DatasetRecord(**dataset) for dataset in self._content["noted"].get("datasets", ()))
+
+    @property
     def _key(self) -> str:
         """What the search is told by, wherever its folder is moved to."""
         return f"{self._place.path.name} {self._content['noted']['started']}"
+
+
+def _note(record: SearchRecord) -> str:
+    """Return the description of a search's run: how it went, the best trials, what the sick ones share."""
+    names = {column.path: column.name for column in columns(record, record.trials)}
+    lines = [f"**{escape(headline(record))}**", ""]
+    lines += [
+        f"{place}. trial {trial.number}: {wording.score(trial.score)}, {escape(wording.diagnosis(trial))}; "
+        + code_span(wording.settings(trial.values, names))
+        for place, trial in enumerate(record.ranked()[:_TOLD_TRIALS], 1)
+    ]
+    if told := sickness.sentences(sickness.sickness(record)):
+        lines += ["", *(f"- {escape(sentence)}" for sentence in told)]
+    return "\n".join([*lines, "", f"All trials, with their curves: {_OVERVIEW} among the artifacts."])
+
+
+def catch_up(place: SearchFolder, uri: str) -> tuple[int, bool]:
+    """Send what a store does not have of a search that nobody works on.
+
+    Parameters
+    ----------
+    place
+        The search's folder, held.
+    uri
+        The store.
+
+    Returns
+    -------
+    tuple
+        How many trials were missing, and whether the store has everything now.
+
+    Raises
+    ------
+    RecipeError
+        The search is damaged.
+    """
+    journal = Journal(place.journal)
+    journal.open()
+    story = Story.of(journal.events)
+    courier = Courier(place, story.logged, journal.append, uri)
+    with courier:
+        missing = courier.catch_up(story.trials.values())
+    is_told = (courier.store, SEARCH_ENDED) in Story.of(journal.events).logged
+    if not courier.has_all or (is_told and not missing):
+        return missing, courier.has_all
+    return missing, courier.conclude(read(place.path))

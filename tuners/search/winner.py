@@ -11,6 +11,7 @@ import shutil
 from rich.console import Console
 
 from diagnose import console as texts
+from diagnose.tracking.record import Within
 from recipes.config import Config
 from recipes.data import Data, load_data
 from recipes.errors import RecipeError
@@ -19,7 +20,6 @@ from tuners.checkpoint import Checkpoint
 from tuners.folder import Folder
 from tuners.search.journal import SearchFolder
 from tuners.search.records import TrialRecord
-from tuners.tracking import Within
 from tuners.training import Training
 
 
@@ -32,6 +32,7 @@ def crown(
     is_restored: bool,
     track: bool | str,
     within: Within,
+    register: str,
     console: Console,
 ) -> Training:
     """Make a model of the best trial; what is there of it from before an interruption is gone on from.
@@ -46,8 +47,8 @@ def crown(
         What the trial was trained on.
     is_restored
         Whether it is given the weights of its trial; if not, it is trained anew.
-    track, within
-        Where it is logged, as of `tuners.train`, and as what.
+    track, within, register
+        Where it is logged, as what, and under which name as a model, as of `tuners.train`.
     console
         Where to tell how it goes.
 
@@ -71,6 +72,7 @@ def crown(
         resume=place.winner.config.exists(),
         track=track,
         within=within,
+        register=register,
         console=None if is_restored else console,
     )
 

@@ -35,7 +35,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from diagnose.check import Check, Needs, threshold
+from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.finding import Finding, Interval, Severity
 from diagnose.measures.curve import Curve, curve_of
 from diagnose.measures.learning_rate import restarts
@@ -45,6 +45,7 @@ from diagnose.run import Run
 CHECK = Check(
     needs=Needs(any_of=(("loss",),), min_epochs=3),
     explains=("nan-loss", "overtraining", "not-learning", "plateau", "underfitting"),
+    fault=Fault.UNSTABLE,
 )
 
 

@@ -38,7 +38,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from diagnose.check import Check, Needs, threshold
+from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.finding import Comparison, Finding, Severity
 from diagnose.fix import Fix
 from diagnose.measures.chance import accuracy_resolution, binomial_error
@@ -56,6 +56,7 @@ CHECK = Check(
             ("loss", "test_loss"),
         )
     ),
+    fault=Fault.OVERFIT,
 )
 
 

@@ -32,7 +32,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diagnose.check import Check, Needs, threshold
+from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.finding import Finding, Point, Severity
 from diagnose.remedies import data, model
 from diagnose.run import Run, Series
@@ -47,6 +47,7 @@ CHECK = Check(
         "loss-metric-disagreement",
         "underfitting",
     ),
+    fault=Fault.DATA,
 )
 
 _ERRORS = frozenset({"mse", "mae", "rmse", "mape", "msle"})

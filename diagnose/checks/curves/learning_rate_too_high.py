@@ -36,7 +36,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diagnose.check import Check, Needs, threshold
+from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.checks.curves._evidence import over_run, percent
 from diagnose.finding import Finding, Interval, Severity
 from diagnose.measures.curve import Curve, curve_of, median, quantile
@@ -58,6 +58,7 @@ CHECK = Check(
         "underfitting",
         "noisy-validation",
     ),
+    fault=Fault.UNSTABLE,
 )
 
 

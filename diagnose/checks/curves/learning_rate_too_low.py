@@ -37,7 +37,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diagnose.check import Check, Needs, threshold
+from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.checks.curves._evidence import percent
 from diagnose.finding import Finding, Severity
 from diagnose.measures.curve import Curve, curve_of
@@ -49,6 +49,7 @@ from diagnose.run import Run, Series
 CHECK = Check(
     needs=Needs(any_of=(("loss",),), min_epochs=5),
     explains=("slow-convergence", "underfitting", "not-learning", "metric-stuck"),
+    fault=Fault.STUCK,
 )
 
 

@@ -34,7 +34,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diagnose.check import Check, Needs, threshold
+from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.finding import Comparison, Finding, Severity
 from diagnose.measures.chance import accuracy_resolution
 from diagnose.measures.curve import Curve, curve_of
@@ -46,7 +46,7 @@ from diagnose.run import Run
 #: A move of fewer samples than this says nothing, however smooth the curve.
 _LEAST_SAMPLES = 3
 
-CHECK = Check(needs=Needs(any_of=(("val_loss", "val_metric"),), min_epochs=8))
+CHECK = Check(needs=Needs(any_of=(("val_loss", "val_metric"),), min_epochs=8), fault=Fault.DATA)
 
 
 @dataclass(frozen=True)

@@ -32,14 +32,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diagnose.check import Check, Needs, threshold
+from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.checks.curves._evidence import percent
 from diagnose.finding import Finding, Interval, Severity
 from diagnose.measures.curve import curve_of
 from diagnose.remedies import data, model, training
 from diagnose.run import Run
 
-CHECK = Check(needs=Needs(any_of=(("loss", "metric"),), min_epochs=5))
+CHECK = Check(needs=Needs(any_of=(("loss", "metric"),), min_epochs=5), fault=Fault.STUCK)
 
 _FRACTIONS = frozenset({"accuracy", "balanced_accuracy", "f1", "precision", "recall", "auc", "iou", "dice"})
 

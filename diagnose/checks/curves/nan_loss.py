@@ -38,7 +38,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diagnose.check import Check, Needs
+from diagnose.check import Check, Fault, Needs
 from diagnose.finding import Finding, Point, Severity
 from diagnose.fix import Fix
 from diagnose.measures.layer_profile import onset
@@ -51,6 +51,7 @@ CHECK = Check(
         "metric-stuck", "not-learning", "plateau", "underfitting", "generalization-gap", "learning-rate-too-low",
         "dying-relu", "vanishing-gradient",
     ),
+    fault=Fault.UNSTABLE,
 )  # fmt: skip
 
 

@@ -33,7 +33,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from diagnose.check import Check, Needs, threshold
+from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.checks.curves._evidence import percent
 from diagnose.finding import Finding, Severity
 from diagnose.measures.curve import curve_of
@@ -42,7 +42,7 @@ from diagnose.measures.roughness import roughness
 from diagnose.remedies import data, model, optimizer, training
 from diagnose.run import Run
 
-CHECK = Check(needs=Needs(any_of=(("val_loss",),), min_epochs=8))
+CHECK = Check(needs=Needs(any_of=(("val_loss",),), min_epochs=8), fault=Fault.DATA)
 
 
 #: In fewer epochs the descent of the start cannot be told from noise: an info at most.

@@ -37,7 +37,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from diagnose.check import Check, Needs, threshold
+from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.checks.curves._evidence import percent
 from diagnose.finding import Comparison, Evidence, Finding, Severity
 from diagnose.fix import Fix
@@ -55,6 +55,7 @@ from diagnose.run import Run, Series
 CHECK = Check(
     needs=Needs(any_of=(("loss",),), min_epochs=3),
     explains=("metric-stuck", "plateau", "underfitting", "slow-convergence"),
+    fault=Fault.STUCK,
 )
 
 

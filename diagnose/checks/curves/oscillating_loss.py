@@ -33,7 +33,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diagnose.check import Check, Needs, threshold
+from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.checks.curves._evidence import percent
 from diagnose.finding import Finding, Interval, Severity
 from diagnose.measures.curve import Curve, curve_of, point_noise
@@ -45,6 +45,7 @@ from diagnose.run import FloatArray, Run, Series
 CHECK = Check(
     needs=Needs(any_of=(("loss",),), min_epochs=8),
     explains=("noisy-validation", "slow-convergence"),
+    fault=Fault.UNSTABLE,
 )
 
 

@@ -41,7 +41,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diagnose.check import Check, Needs, threshold
+from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.checks.curves._evidence import percent
 from diagnose.finding import Finding, Interval, Severity
 from diagnose.measures.curve import Curve, curve_of
@@ -52,6 +52,7 @@ from diagnose.run import Run, Series
 CHECK = Check(
     needs=Needs(any_of=(("val_loss",), ("val_metric",)), min_epochs=3),
     explains=("generalization-gap", "overtraining", "loss-metric-disagreement"),
+    fault=Fault.OVERFIT,
 )
 
 #: Below this many epochs the noise cannot be estimated and the rise must be `short_rise` and unbroken.

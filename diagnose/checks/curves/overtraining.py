@@ -28,7 +28,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from diagnose.check import Check, Needs, threshold
+from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.checks.curves._evidence import percent
 from diagnose.finding import Finding, Severity
 from diagnose.measures.curve import curve_of
@@ -37,7 +37,7 @@ from diagnose.measures.validation_rise import Limits, rise_of, rose
 from diagnose.remedies import training
 from diagnose.run import Run
 
-CHECK = Check(needs=Needs(any_of=(("loss", "val_loss"),), min_epochs=20), live=False)
+CHECK = Check(needs=Needs(any_of=(("loss", "val_loss"),), min_epochs=20), live=False, fault=Fault.OVERFIT)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from diagnose.check import Check, Needs, threshold
+from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.checks.curves._evidence import percent
 from diagnose.finding import Finding, Interval, Severity
 from diagnose.fix import Fix
@@ -42,7 +42,7 @@ from diagnose.measures.learning import arrived_at, best_skill, explained, longes
 from diagnose.remedies import data, model, optimizer, training
 from diagnose.run import Run, Series
 
-CHECK = Check(needs=Needs(any_of=(("loss",),), min_epochs=10))
+CHECK = Check(needs=Needs(any_of=(("loss",),), min_epochs=10), fault=Fault.STUCK)
 
 
 @dataclass(frozen=True)

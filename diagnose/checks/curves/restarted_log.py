@@ -28,11 +28,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from diagnose.check import Check
+from diagnose.check import Check, Fault
 from diagnose.finding import Comparison, Finding, Severity
 from diagnose.run import Run
 
-CHECK = Check(live=False)
+CHECK = Check(live=False, fault=Fault.DATA)
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,13 @@ class Options:
 
 def check(run: Run, options: Options) -> Iterator[Finding]:
     """Yield one info where the file holds several trainings or this one was resumed."""
-    parts = run.part.of if run.part is not None else 1
+    # What has a name (a fold, a run of a store) was meant to be with others.
+    parts = run.part.of if run.part is not None and not run.part.label else 1
     resumed = len(run.restarts)
     if parts == 1 and not resumed:
         return
     if run.part is not None and parts > 1:
-        summary = f"The file holds {parts} trainings; this is the {_which(run)}."
+        summary = f"The file holds {parts} trainings; this is part {run.part.index} of {parts}."
         count = float(parts)
     else:
         epochs = ", ".join(f"{e:g}" for e in run.restarts[:5])
@@ -70,10 +71,3 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
             ),
         ),
     )
-
-
-def _which(run: Run) -> str:
-    part = run.part
-    if part is None:
-        return ""
-    return f"part '{part.label}'" if part.label else f"part {part.index} of {part.of}"

@@ -33,7 +33,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from diagnose.check import Check, Needs, threshold
+from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.checks.curves._evidence import percent
 from diagnose.finding import Finding, Severity
 from diagnose.measures.curve import curve_of
@@ -42,7 +42,7 @@ from diagnose.measures.validation_rise import rise_of, rose
 from diagnose.remedies import data, model, optimizer, training
 from diagnose.run import Run, Series
 
-CHECK = Check(needs=Needs(any_of=(("loss",),), min_epochs=5), explains=("underfitting",), live=False)
+CHECK = Check(needs=Needs(any_of=(("loss",),), min_epochs=5), explains=("underfitting",), live=False, fault=Fault.STUCK)
 
 
 @dataclass(frozen=True)

@@ -27,12 +27,12 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from diagnose.check import Check, threshold
+from diagnose.check import Check, Fault, threshold
 from diagnose.finding import Comparison, Finding, Severity
 from diagnose.remedies import training
 from diagnose.run import Run
 
-CHECK = Check(live=False)
+CHECK = Check(live=False, fault=Fault.DATA)
 
 
 @dataclass(frozen=True)

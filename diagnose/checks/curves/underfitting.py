@@ -32,7 +32,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from diagnose.check import Check, Needs, threshold
+from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.finding import Comparison, Finding, Severity
 from diagnose.measures.curve import Curve, curve_of
 from diagnose.measures.learning import best_skill
@@ -43,7 +43,7 @@ from diagnose.run import Run
 #: Shorter runs have not had the time.
 _SETTLED = 8
 
-CHECK = Check(needs=Needs(any_of=(("loss", "metric"),), min_epochs=_SETTLED), explains=("plateau",))
+CHECK = Check(needs=Needs(any_of=(("loss", "metric"),), min_epochs=_SETTLED), explains=("plateau",), fault=Fault.STUCK)
 
 
 @dataclass(frozen=True)

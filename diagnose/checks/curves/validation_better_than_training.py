@@ -32,13 +32,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diagnose.check import Check, Needs, threshold
+from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.finding import Comparison, Finding, Severity
 from diagnose.measures.curve import curve_of
 from diagnose.remedies import data, training
 from diagnose.run import Run
 
-CHECK = Check(needs=Needs(any_of=(("loss", "val_loss"),), min_epochs=3))
+CHECK = Check(needs=Needs(any_of=(("loss", "val_loss"),), min_epochs=3), fault=Fault.DATA)
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diagnose.check import Check, Needs, threshold
+from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.checks.layers._evidence import layer_table, listed, when
 from diagnose.finding import Finding, Interval, Severity
 from diagnose.fix import Fix
@@ -55,6 +55,7 @@ CHECK = Check(
         "not-learning", "plateau", "metric-stuck", "underfitting", "slow-convergence",
         "vanishing-gradient", "frozen-weights",
     ),
+    fault=Fault.UNITS,
 )  # fmt: skip
 
 _WHOLE = 0.999

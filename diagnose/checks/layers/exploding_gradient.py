@@ -40,7 +40,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diagnose.check import Check, Needs, threshold
+from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.checks.layers._evidence import by_layer, factor, layer_table, listed, when
 from diagnose.finding import Finding, Interval, Severity
 from diagnose.fix import Fix
@@ -59,6 +59,7 @@ from diagnose.run import LayerStatistic, Run
 CHECK = Check(
     needs=Needs(statistics=("grad_norm",)),
     explains=("nan-loss", "divergence", "oscillating-loss", "not-learning", "dying-relu"),
+    fault=Fault.GRADIENT,
 )
 
 

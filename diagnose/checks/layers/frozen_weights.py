@@ -44,7 +44,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diagnose.check import Check, Needs, threshold
+from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.checks.layers._evidence import by_layer, layer_table, learned_share, listed
 from diagnose.finding import Finding, LayerTable, Severity
 from diagnose.fix import Fix
@@ -56,6 +56,7 @@ from diagnose.run import LayerStatistic, Run
 CHECK = Check(
     needs=Needs(statistics=("update_ratio",), min_epochs=2),
     explains=("not-learning", "underfitting", "plateau", "metric-stuck", "slow-convergence"),
+    fault=Fault.UNITS,
 )
 
 

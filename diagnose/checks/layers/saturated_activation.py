@@ -37,7 +37,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diagnose.check import Check, Needs, threshold
+from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.checks.layers._evidence import layer_table, learned_share, listed, when
 from diagnose.finding import Finding, Interval, Severity
 from diagnose.measures.layer_profile import lasts, onset, tail_median
@@ -51,6 +51,7 @@ CHECK = Check(
         "vanishing-gradient", "not-learning", "plateau", "slow-convergence", "underfitting", "metric-stuck",
         "frozen-weights",
     ),
+    fault=Fault.UNITS,
 )  # fmt: skip
 
 

@@ -34,7 +34,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diagnose.check import Check, Needs, threshold
+from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.checks.layers._evidence import layer_table, listed
 from diagnose.finding import Finding, Interval, Severity
 from diagnose.measures.layer_profile import onset, tail_median
@@ -47,6 +47,7 @@ CHECK = Check(
         "not-learning", "underfitting", "plateau", "slow-convergence", "metric-stuck", "frozen-weights",
         "vanishing-gradient", "saturated-activation", "dying-relu", "learning-rate-too-low",
     ),
+    fault=Fault.UNITS,
 )  # fmt: skip
 
 

@@ -41,7 +41,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diagnose.check import Check, Needs, threshold
+from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.checks.layers._evidence import by_layer, factor, layer_table, learned_share, listed, when
 from diagnose.finding import Finding, Interval, Severity
 from diagnose.measures.layer_profile import (
@@ -63,6 +63,7 @@ CHECK = Check(
         "not-learning", "slow-convergence", "underfitting", "plateau", "metric-stuck",
         "learning-rate-too-low", "frozen-weights",
     ),
+    fault=Fault.GRADIENT,
 )  # fmt: skip
 
 

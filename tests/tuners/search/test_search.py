@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from diagnose import diagnose
 from recipes.config import Config
@@ -111,6 +112,67 @@ def test_the_store_has_a_run_for_each_trial_below_one_for_the_search(found: Sear
     assert runs["found-winner"].data.tags["mlflow.parentRunId"] == parent.info.run_id
 
 
+def test_the_run_of_the_search_shows_all_of_it(found: Search, store: str):
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(store)
+    (parent,) = client.search_runs(["1"], "tags.`kerasdx.kind` = 'search'")
+    assert "3 trials by val_accuracy" in parent.data.tags["mlflow.note.content"]
+    assert {"overview.html", "journal.jsonl"} <= {file.path for file in client.list_artifacts(parent.info.run_id)}
+    assert parent.data.metrics["system/system_memory_usage_percentage"] > 0
+    names = {each.dataset.name for each in parent.inputs.dataset_inputs}
+    assert names == {"iris"}
+
+
+def test_every_trial_has_all_settings_its_health_and_its_report(found: Search, store: str):
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(store)
+    trials = client.search_runs(["1"], "tags.`kerasdx.kind` = 'trial'")
+    settings = {frozenset(run.data.params) for run in trials}
+    assert len(settings) == 1
+    for run in trials:
+        assert {"health/findings", "health/overfit"} <= run.data.metrics.keys()
+        assert run.data.tags["diagnosis.verdict"]
+        assert run.data.tags["mlflow.note.content"]
+        files = {file.path for file in client.list_artifacts(run.info.run_id)}
+        assert files == {"run.csv", "run.json", "report.html", "report.json", "curves.svg"}
+
+
+def test_the_winner_is_a_model_of_the_store(found: Search, store: str):
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(store)
+    (winner,) = client.search_runs(["1"], "tags.`kerasdx.kind` = 'winner'")
+    (model,) = winner.outputs.model_outputs
+    logged = client.get_logged_model(model.model_id)
+    assert logged.status == "READY"
+    assert "signature" in (Path(logged.artifact_location.removeprefix("file://")) / "MLmodel").read_text()
+
+
+@pytest.mark.slow
+def test_what_a_store_did_not_get_is_synced_with_the_winner_registered(tmp_path: Path):
+    from mlflow.tracking import MlflowClient
+
+    away = tmp_path / "away"
+    away.write_text("a file, and no folder")
+    uri = f"sqlite:///{away}/mlflow.db"
+    folder = tmp_path / "s"
+    search(config(training__epochs=1), SPACE, settings(trials=2), folder=folder, track=uri, register="iris@champion")
+    away.unlink()
+    result = CliRunner().invoke(command, ["sync", str(tmp_path)])
+    assert result.exit_code == 0, result.stderr
+    client = MlflowClient(uri)
+    runs = {run.info.run_name: run for run in client.search_runs(["1"])}
+    assert sorted(runs) == ["s", "s-0000", "s-0001", "s-winner"]
+    parents = {run.data.tags.get("mlflow.parentRunId") for name, run in runs.items() if name != "s"}
+    assert parents == {runs["s"].info.run_id}
+    assert runs["s"].info.status == "FINISHED"
+    registry = MlflowClient(uri, uri)
+    assert registry.get_model_version_by_alias("iris", "champion").run_id == runs["s-winner"].info.run_id
+    assert CliRunner().invoke(command, ["sync", str(tmp_path)]).stdout == "0 sent, nothing waits\n"
+
+
 @pytest.mark.slow
 def test_a_store_that_was_away_gets_its_trials_when_the_search_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -121,7 +183,7 @@ def test_a_store_that_was_away_gets_its_trials_when_the_search_goes_on(
     away.write_text("a file, and no folder")
     uri = f"sqlite:///{away}/mlflow.db"
     search(config(training__epochs=1), SPACE, settings(trials=2), folder=tmp_path / "s", track=uri)
-    assert "the trials are complete in" in capsys.readouterr().err
+    assert "it is kept: tune sync" in capsys.readouterr().err
     away.unlink()
     search(config(training__epochs=1), SPACE, settings(trials=3), folder=tmp_path / "s", track=uri)
     client = MlflowClient(uri)

@@ -91,7 +91,7 @@ def test_commands_can_be_typed(few: SearchRecord) -> None:
         f"tune show '{folder}' --html search.html",
         f"tune train --config '{folder}/winner/config.yaml'",
         f"diagnose '{folder}/trials/0002/run.csv'",
-        "mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db",
+        "tune ui --store sqlite:///mlruns/mlflow.db",
     ]
 
 

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from tuners.deadline import within
+from diagnose.deadline import within
 
 
 def test_what_answers_in_time_is_returned():

@@ -1,0 +1,1 @@
+"""What MLflow costs, and what it is like with very many trials."""

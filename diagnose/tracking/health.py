@@ -1,0 +1,82 @@
+"""A diagnosis as columns of a tracking store: numbers to sort and compare by, tags to filter by, a description."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from diagnose import __version__
+from diagnose.check import Fault, load_checks
+from diagnose.finding import Finding, Severity
+from diagnose.renderers import markdown
+from diagnose.report import RunReport
+
+#: Before the slash stands what MLflow's UI gathers charts under.
+PREFIX = "health/"
+SCORE, FINDINGS = f"{PREFIX}score", f"{PREFIX}findings"
+VERDICT, IDS, ROOT_CAUSE = "diagnosis.verdict", "diagnosis.findings", "diagnosis.root_cause"
+
+#: What a finding that nothing else explains takes from the score, of what the others have left. Our own choice: at
+#: equal confidence one critical finding weighs more than three warnings, and one warning more than ten infos.
+_COST = {Severity.INFO: 0.03, Severity.WARNING: 0.35, Severity.CRITICAL: 0.8}
+
+
+@dataclass(frozen=True)
+class Health:
+    """A diagnosis as columns.
+
+    Parameters
+    ----------
+    metrics
+        ``health/score``, 100 for a healthy run down to 0 (absent where nothing could be judged); ``health/findings``,
+        how many there are at warning or above; and for each `Fault` the worst severity found, 0 for none to 3 for
+        critical, as ``health/unstable``.
+    tags
+        ``diagnosis.verdict``, ``diagnosis.findings``, ``diagnosis.root_cause``: ids of checks.
+    note
+        The short report and the first fix, in Markdown.
+    """
+
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+    note: str
+
+
+def health_of(report: RunReport) -> Health:
+    """Return a diagnosis as columns."""
+    faults = {check.id: check.declaration.fault for check in load_checks()}
+    worst = dict.fromkeys(Fault, 0)
+    for finding in report.findings:
+        fault = faults.get(finding.check)
+        if fault is not None:
+            worst[fault] = max(worst[fault], _level(finding.severity))
+    metrics: dict[str, float] = {FINDINGS: sum(_is_fault(finding) for finding in report.findings)}
+    metrics |= {f"{PREFIX}{fault}": level for fault, level in worst.items()}
+    if report.verdict != "unknown":
+        metrics[SCORE] = score(report.findings)
+    causes = [finding.check for finding in report.findings if _is_fault(finding) and not finding.caused_by]
+    tags = {
+        "kerasdx.version": __version__,
+        VERDICT: report.verdict,
+        IDS: ", ".join(dict.fromkeys(finding.check for finding in report.findings)),
+        ROOT_CAUSE: next(iter(causes), ""),
+    }
+    return Health(metrics, tags, markdown.note(report))
+
+
+def score(findings: tuple[Finding, ...]) -> float:
+    """Return 100 times the product of ``1 - cost * confidence`` over the findings that no other explains."""
+    left = 1.0
+    for finding in findings:
+        if not finding.caused_by:
+            left *= 1 - _COST[finding.severity] * finding.confidence
+    return round(100 * left, 1)
+
+
+def _level(severity: Severity) -> int:
+    """Return 1 for info, 2 for warning, 3 for critical."""
+    return severity.rank + 1
+
+
+def _is_fault(finding: Finding) -> bool:
+    return finding.severity.rank >= Severity.WARNING.rank

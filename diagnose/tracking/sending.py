@@ -1,0 +1,262 @@
+"""What a store is sent: a training as a run, once, however often it is sent.
+
+A run of our making has a key. Where a process or the way to the store dies in between, sending again finds the run by
+its key and adds what is missing; a run that is whole says so in a tag.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from diagnose.tracking import dataset, source
+from diagnose.tracking.record import Curve, TrainingRecord
+from diagnose.tracking.store import artifacts_of, connected, experiment_id
+
+_KEY, _IS_WHOLE = "kerasdx.key", "kerasdx.is_whole"
+_PARENT, _NOTE = "mlflow.parentRunId", "mlflow.note.content"
+#: What stands between them in a description is ours; the rest of it is the user's.
+_OURS, _OURS_END = "<!-- kerasdx -->", "<!-- /kerasdx -->"
+#: A colon is not allowed on every system.
+_NOT_IN_NAMES = re.compile(r"[^\w./\- ]")
+_MOST_NAME, _MOST_PARAMETER, _MOST_TAG = 250, 6000, 5000
+
+#: Metric -> steps of the points that a store has.
+Known = Mapping[str, Collection[float]]
+
+
+def send(record: TrainingRecord, uri: str | None = None, *, known: Known | None = None, again: bool = False) -> str:
+    """Store a training as a run, or add what is missing to the run that it is already.
+
+    Parameters
+    ----------
+    record
+        The training.
+    uri
+        The store; None: `store.store_uri` of the working directory. A database file is made where there is none.
+    known
+        Points that were stored before by the caller: they are not asked for again.
+    again
+        Whether a run that is whole is updated; if not, it is left as it is.
+
+    Returns
+    -------
+    str
+        The run's id.
+
+    Raises
+    ------
+    TrackingError
+        MLflow is not installed, or the store cannot be written to.
+    """
+    with connected(uri) as (client, uri):
+        run_id, there, record = _opened(client, uri, record)
+        if not again and record.key and there is not None and there.data.tags.get(_IS_WHOLE) == record.key:
+            return run_id
+        try:
+            _write(client, run_id, record, there, known or {})
+        except BaseException:
+            if not record.run_id:
+                with suppress(Exception):
+                    client.set_terminated(run_id, "FAILED")
+            raise
+        if record.ended and not record.run_id:
+            # Before the files: whatever happens to those, the training has ended.
+            client.set_terminated(run_id, "FAILED" if record.is_failed else "FINISHED", _milliseconds(record.ended))
+        _write_files(client, run_id, record)
+        if record.key and record.ended:
+            client.set_tag(run_id, _IS_WHOLE, record.key)
+        return run_id
+
+
+def append(run_id: str, points: Mapping[str, Curve], time: float, uri: str | None = None) -> dict[str, set[float]]:
+    """Add points to the curves of a run that goes on, in one batch.
+
+    Parameters
+    ----------
+    run_id
+        The run.
+    points
+        Column -> (epoch, value) pairs.
+    time
+        Seconds since 1970.
+    uri
+        As of `send`.
+
+    Returns
+    -------
+    dict
+        What `send` takes as known.
+
+    Raises
+    ------
+    TrackingError
+        As `send`.
+    """
+    named = dict(zip(_valid_names(points), points.values(), strict=True))
+    with connected(uri) as (client, _uri):
+        client.log_batch(run_id, metrics=_metrics(named, time))
+    return {name: {epoch for epoch, _ in curve} for name, curve in named.items()}
+
+
+def _opened(client: Any, uri: str, record: TrainingRecord) -> tuple[str, Any, TrainingRecord]:
+    """Return the id of a record's run, the run as it is, or None where it has just been made, and whose child it is."""
+    if record.run_id:
+        return record.run_id, client.get_run(record.run_id), record
+    experiment = experiment_id(client, record.experiment, artifacts_of(uri))
+    if record.parent_key and not record.parent:
+        parent = _run_of(client, experiment, record.parent_key)
+        record = replace(record, parent=parent.info.run_id if parent else "")
+    if record.key and (found := _run_of(client, experiment, record.key)):
+        return str(found.info.run_id), found, record
+    tags = {**source.tags(), **_parent(record), **({_KEY: _stored_key(record.key)} if record.key else {})}
+    started = _milliseconds(record.started)
+    made = client.create_run(experiment, start_time=started, run_name=record.run, tags=tags)
+    return str(made.info.run_id), None, record
+
+
+def _run_of(client: Any, experiment: str, key: str) -> Any:
+    """Return the run of a key; None where there is none."""
+    found = client.search_runs([experiment], f"tags.`{_KEY}` = '{_stored_key(key)}'", max_results=1)
+    return found[0] if found else None
+
+
+def _stored_key(key: str) -> str:
+    """Return a key as it can stand in a question to MLflow."""
+    return key.replace("'", "_")
+
+
+def _write(client: Any, run_id: str, record: TrainingRecord, there: Any, known: Known) -> None:
+    """Write parameters, metrics, tags and data sets, but for what is stored."""
+    # A name that is a curve and a metric too would get a point that was never measured.
+    names = _valid_names([*record.curves, *record.metrics])
+    curves = dict(zip(names, record.curves.values(), strict=False))
+    single = dict(zip(names[len(curves) :], record.metrics.values(), strict=True))
+    params = _params(record)
+    if there is not None:
+        stored = there.data
+        curves = {
+            name: _without_stored(client, run_id, name, curve, stored.metrics, known) for name, curve in curves.items()
+        }
+        single = {name: value for name, value in single.items() if not _same(stored.metrics.get(name), value)}
+        params = [param for param in params if param.key not in stored.params]  # they cannot be changed
+    curves |= {name: [(0.0, value)] for name, value in single.items()}
+    metrics = _metrics(curves, record.ended or record.started) + _machine(record, there)
+    client.log_batch(run_id, metrics=metrics, params=params, tags=_tags(record, there))
+    # Where somebody else, as autologging does, has named the data, that is the better name.
+    if record.datasets and not (record.run_id and there.inputs and there.inputs.dataset_inputs):
+        client.log_inputs(run_id, datasets=dataset.inputs(record.datasets))
+
+
+def _without_stored(client: Any, run_id: str, name: str, curve: Curve, stored: Collection[str], known: Known) -> Curve:
+    """Return the points of a curve that a run has not yet, whoever has written those that it has."""
+    rest = [point for point in curve if point[0] not in known.get(name, ())]
+    if not rest or name not in stored:
+        return rest
+    steps = {point.step for point in client.get_metric_history(run_id, name)}
+    return [point for point in rest if int(point[0]) not in steps]
+
+
+def _same(stored: float | None, value: float) -> bool:
+    return stored is not None and (stored == value or (math.isnan(stored) and math.isnan(value)))
+
+
+def _write_files(client: Any, run_id: str, record: TrainingRecord) -> None:
+    for name, text in record.texts.items():
+        client.log_text(run_id, text, name)
+    for path in record.artifacts:
+        if path.is_dir():
+            client.log_artifacts(run_id, str(path), path.name)
+        else:
+            client.log_artifact(run_id, str(path))
+
+
+def _metrics(curves: Mapping[str, Curve], time: float) -> list[Any]:
+    from mlflow.entities import Metric
+
+    stamp = _milliseconds(time)
+    return [Metric(name, float(value), stamp, int(epoch)) for name, curve in curves.items() for epoch, value in curve]
+
+
+def _machine(record: TrainingRecord, there: Any) -> list[Any]:
+    """Return how busy the machine was; nothing where MLflow's own measuring, or a call before, has told."""
+    from mlflow.entities import Metric
+
+    if there is not None and any(name.startswith("system/") for name in there.data.metrics):
+        return []
+    return [
+        Metric(name, value, _milliseconds(time), int(sample))
+        for name, points in record.machine.items()
+        for sample, value, time in points
+    ]
+
+
+def _params(record: TrainingRecord) -> list[Any]:
+    from mlflow.entities import Param
+
+    names = _valid_names(record.parameters)
+    return [Param(name, _text(value)) for name, value in zip(names, record.parameters.values(), strict=True)]
+
+
+def _tags(record: TrainingRecord, there: Any) -> list[Any]:
+    from mlflow.entities import RunTag
+
+    note = record.note
+    if note and record.run_id:
+        note = _merged(there.data.tags.get(_NOTE, ""), note)
+    tags = {**record.tags, **({_NOTE: note} if note else {}), **_parent(record)}
+    return [
+        RunTag(name, _cut(str(value), _MOST_TAG)) for name, value in zip(_valid_names(tags), tags.values(), strict=True)
+    ]
+
+
+def _parent(record: TrainingRecord) -> dict[str, str]:
+    return {_PARENT: record.parent} if record.parent else {}
+
+
+def _merged(there: str, note: str) -> str:
+    """Return the description of somebody's run with ours in it, in place of the one that was ours before."""
+    before, _, rest = there.partition(_OURS)
+    after = rest.partition(_OURS_END)[2]
+    room = _MOST_TAG - len(before) - len(after) - len(_OURS) - len(_OURS_END) - 8
+    if room < len(_OURS):
+        return there
+    parts = (before.strip(), f"{_OURS}\n{_cut(note, room)}\n{_OURS_END}", after.strip())
+    return "\n\n".join(part for part in parts if part)
+
+
+def _text(value: Any) -> str:
+    """Return a setting as it stands in a configuration file."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_text, value))
+    return _cut(str(value), _MOST_PARAMETER)
+
+
+def _valid_names(names: Iterable[str]) -> list[str]:
+    """Return names that MLflow takes, each another one; a name is a path of parts to it."""
+    taken: dict[str, None] = {}
+    for name in names:
+        parts = [part.strip() for part in _NOT_IN_NAMES.sub("_", name).split("/")]
+        valid = "/".join(part for part in parts if part not in ("", ".", "..")) or "_"
+        candidate, number = valid[:_MOST_NAME], 2
+        while candidate in taken:
+            suffix = f"_{number}"
+            candidate, number = valid[: _MOST_NAME - len(suffix)] + suffix, number + 1
+        taken[candidate] = None
+    return list(taken)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _milliseconds(seconds: float) -> int:
+    return math.floor(seconds * 1000)

@@ -1,0 +1,225 @@
+"""Which tracking store there is, and the way to it: made where it is missing, given up where it does not answer.
+
+Without ``MLFLOW_TRACKING_URI`` the store is the file ``mlruns/mlflow.db`` of the working directory, its artifacts
+beside it. ``tune ui`` shows it, ``diagnose mlflow:RUN_ID`` reads it. MLflow is imported when it is used.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from filelock import FileLock
+
+from diagnose.deadline import within
+from diagnose.readers.mlflow import environment
+
+#: Where the store lies, under the working directory.
+DEFAULT_STORE = "mlruns/mlflow.db"
+
+#: A server that does not answer is given up after seconds, not after MLflow's minutes. Nothing is told to MLflow's
+#: makers, nothing is drawn on the terminal.
+_ENVIRONMENT = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+#: What is said at info and warning level while a store is made and a server is tried again.
+_CHATTERS = ("mlflow", "alembic", "urllib3.connectionpool")
+#: MLflow tries a database that does not answer ten times, with longer and longer pauses.
+_OPEN_SECONDS = 60.0
+#: To make a store takes seconds; as long as another process may take for it.
+_LOCK_SECONDS = 120.0
+#: Another process that writes is waited for.
+_BUSY_SECONDS = 30.0
+
+_SQLITE = "sqlite:///"
+_HIDDEN = ":***@"
+#: They mean something in a URI, and whether MLflow takes them literally depends on its parts' versions.
+_NOT_IN_PATHS = re.compile(r"\?|%[0-9A-Fa-f]{2}")
+_MOST_MESSAGE = 200
+
+
+class TrackingError(Exception):
+    """Something could not be stored in MLflow; the training is none the worse for it. The message is one line."""
+
+
+def store_uri(root: Path) -> str:
+    """Return the store that ``MLFLOW_TRACKING_URI`` names, else that of a working directory; nothing is made."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}{(root / DEFAULT_STORE).resolve().as_posix()}"
+
+
+def shown_uri(uri: str | None = None) -> str:
+    """Return a store's address as it may be shown and kept, absolute and without its password; None: `store_uri`."""
+    return _without_password(_absolute(uri or store_uri(Path.cwd())))
+
+
+def usable_uri(shown: str) -> str:
+    """Return the store that `shown_uri` has returned this for, with its password where the environment has it.
+
+    Raises
+    ------
+    TrackingError
+        It has a password, which is not kept.
+    """
+    given = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if given and shown_uri(given) == shown:
+        return given
+    if _HIDDEN in shown:
+        raise TrackingError(
+            f"the password of {shown} is not kept: set MLFLOW_TRACKING_URI to the store's address with it"
+        )
+    return shown
+
+
+@contextmanager
+def connected(uri: str | None) -> Iterator[tuple[Any, str]]:
+    """Yield a client of the store, and its URI; what goes wrong meanwhile is told in a line."""
+    uri = _absolute(uri or store_uri(Path.cwd()))
+    with _readable_errors(uri), environment(_ENVIRONMENT), _quiet():
+        yield _client(uri), uri
+
+
+def _client(uri: str) -> Any:
+    """Return a client of a store that is there and answers."""
+    from mlflow.tracking import MlflowClient
+
+    path = _database(uri)
+    if path is None:
+        client = MlflowClient(tracking_uri=uri)
+        within(_OPEN_SECONDS, lambda: client.search_experiments(max_results=1))
+        return client
+    if not _is_there(path):
+        _make(path)
+    with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
+        connection.execute("BEGIN IMMEDIATE")  # fails at once where MLflow would try again for minutes
+    return MlflowClient(tracking_uri=uri)
+
+
+def _make(path: Path) -> None:
+    """Make an empty store. It takes its place when it is whole: MLflow cannot mend one whose making was interrupted."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f".{path.name}.lock"), timeout=_LOCK_SECONDS):
+        if _is_there(path):  # another process was faster
+            return
+        draft = path.with_name(f".{path.name}.{os.getpid()}.new")
+        draft.unlink(missing_ok=True)
+        try:
+            store: Any = SqlAlchemyStore(f"{_SQLITE}{draft.as_posix()}", _folder(path))  # type: ignore[no-untyped-call]
+            store.engine.dispose()
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def _is_there(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
+
+
+def _absolute(uri: str) -> str:
+    path = _database(uri)
+    return uri if path is None else f"{_SQLITE}{path.resolve().as_posix()}"
+
+
+def _database(uri: str) -> Path | None:
+    """Return the file of an sqlite store; None for any other."""
+    if not uri.startswith(_SQLITE):
+        return None
+    found = _NOT_IN_PATHS.search(uri)
+    if found:
+        raise TrackingError(
+            f"cannot be stored in MLflow: it takes no path with {found[0]!r} in it, as {uri} has; "
+            "name another store with MLFLOW_TRACKING_URI"
+        )
+    return Path(uri.removeprefix(_SQLITE))
+
+
+def artifacts_of(uri: str) -> str | None:
+    """Return where the files of an sqlite store go; None where the server decides."""
+    path = _database(uri)
+    return None if path is None else _folder(path)
+
+
+def _folder(path: Path) -> str:
+    return (path.parent / "artifacts").as_uri()
+
+
+def experiment_id(client: Any, name: str, artifacts: str | None) -> str:
+    """Return the id of an experiment, which is made where there is none; without a name, the one that is set.
+
+    Raises
+    ------
+    TrackingError
+        It was deleted.
+    """
+    from mlflow.exceptions import MlflowException
+
+    if not name and (chosen := os.environ.get("MLFLOW_EXPERIMENT_ID")):  # mlflow.set_experiment sets it, too
+        return chosen
+    name = name or os.environ.get("MLFLOW_EXPERIMENT_NAME") or "Default"
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return str(client.create_experiment(name, artifact_location=artifacts))
+        except MlflowException:  # another process was faster, or it cannot be made
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+    if found.lifecycle_stage != "active":
+        raise TrackingError(
+            f"the MLflow experiment {name!r} was deleted; bring it back with: "
+            f"mlflow experiments restore --experiment-id {found.experiment_id}"
+        )
+    return str(found.experiment_id)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Import MLflow, which sets its own levels, and let errors alone be told."""
+    try:
+        import mlflow.tracking  # noqa: F401
+    except ImportError:
+        raise TrackingError("to store anything in MLflow needs it: pip install 'kerasdx[mlflow]'") from None
+    loggers = [logging.getLogger(name) for name in _CHATTERS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextmanager
+def _readable_errors(uri: str) -> Iterator[None]:
+    """Make one line of whatever goes wrong: no failure of a store is worth a training."""
+    try:
+        yield
+    except TrackingError:
+        raise
+    except Exception as error:
+        shown = _without_password(uri)
+        said = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.strerror else str(error)
+        lines = said.strip().replace(uri, shown).splitlines() or [type(error).__name__]
+        what = " ".join(lines[0].split())[:_MOST_MESSAGE]
+        raise TrackingError(f"cannot be stored in MLflow at {shown}: {what}") from None
+
+
+def _without_password(uri: str) -> str:
+    try:
+        password = urlsplit(uri).password
+    except ValueError:
+        return uri
+    return uri.replace(f":{password}@", ":***@") if password else uri
