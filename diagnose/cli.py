@@ -198,6 +198,8 @@ def _watch(arguments: Sequence[str], call: Call, interval: float) -> int:
 
     if "-" in arguments:
         raise click.UsageError("--watch follows files; standard input cannot be read twice")
+    if any(argument.startswith("mlflow:") for argument in arguments):
+        raise click.UsageError("--watch follows files; name the log of the training, not its run in MLflow")
     if call.output is None and call.format != "terminal":
         raise click.UsageError(f"--watch draws in the terminal; name a file with --output for {call.format}")
     watched = watch.Watch(arguments, lambda source: _diagnose(source, call, live=True))

@@ -52,22 +52,28 @@ def _blocks(report: Report) -> Iterator[str]:
 
 
 def note(report: RunReport) -> str:
-    """Return a run's verdict, its leading findings and the first fix: what is read beside a table of runs."""
-    lines = [f"**{_verdict(report.verdict)}**: {escape(report.summary)}"]
+    """Return a run's verdict, the first fix and the leading findings: what is read beside a table of runs.
+
+    Of a long text only the first lines are seen at once. Icons are left out: they need a font.
+    """
     entries = outline.flatten(outline.outline(report.findings))
+    fix = next((fix for entry in entries for fix in entry.finding.fixes), None)
+    blocks = [f"**{report.verdict}**: {escape(report.summary)}"]
+    if fix is not None:
+        blocks.append(f"**Fix**: {escape(fix.title)}")
+    lines = []
     for entry in entries[:_FINDINGS_IN_NOTE]:
         finding = entry.finding
         place = wording.place(finding, report.run.axis)
-        details = ", ".join([*([escape(place)] if place else []), wording.sureness(finding.confidence)])
-        lines.append(
-            f"- {_verdict(finding.severity.value)}: **{escape(finding.check)}** ({details}): {escape(finding.summary)}"
+        details = ", ".join(
+            [finding.severity, *([escape(place)] if place else []), wording.sureness(finding.confidence)]
         )
+        lines.append(f"- **{escape(finding.check)}** ({details}): {escape(finding.summary)}")
     if len(entries) > _FINDINGS_IN_NOTE:
         lines.append(f"- {wording.count(len(entries) - _FINDINGS_IN_NOTE, 'more finding')} in report.html")
-    blocks = [lines[0], "\n".join(lines[1:])] if lines[1:] else lines
-    fix = next((fix for entry in entries for fix in entry.finding.fixes), None)
+    blocks += ["\n".join(lines)] if lines else []
     if fix is not None:
-        blocks.append(f"**How to fix it**\n\n{_fix(1, fix)}")
+        blocks.append(f"How to fix it:\n\n{_fix(1, fix)}")
     return "\n\n".join(blocks)
 
 

@@ -105,7 +105,7 @@ class TrainingRecord:
         return replace(
             self,
             curves={**(curves_of(report.run) if with_curves else {}), **self.curves},
-            metrics={**_best(report), **health.metrics, **self.metrics},
+            metrics={**health.metrics, **_best(report), **self.metrics},
             tags={**health.tags, **self.tags},
             note=note,
             texts={**texts_of(report), **self.texts},

@@ -144,8 +144,9 @@ def _write(client: Any, run_id: str, record: TrainingRecord, there: Any, known: 
         }
         single = {name: value for name, value in single.items() if not _same(stored.metrics.get(name), value)}
         params = [param for param in params if param.key not in stored.params]  # they cannot be changed
-    curves |= {name: [(0.0, value)] for name, value in single.items()}
-    metrics = _metrics(curves, record.ended or record.started) + _machine(record, there)
+    # MLflow's page that compares runs shows what it finds first: the health, and how many findings there are.
+    points = {**{name: [(0.0, value)] for name, value in single.items()}, **curves}
+    metrics = _metrics(points, record.ended or record.started) + _machine(record, there)
     client.log_batch(run_id, metrics=metrics, params=params, tags=_tags(record, there))
     # Where somebody else, as autologging does, has named the data, that is the better name.
     if record.datasets and not (record.run_id and there.inputs and there.inputs.dataset_inputs):

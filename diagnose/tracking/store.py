@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from filelock import FileLock
 
 from diagnose.deadline import within
 from diagnose.readers.mlflow import environment
+from diagnose.readers.mlflow.record import hidden, without_password
 
 #: Where the store lies, under the working directory.
 DEFAULT_STORE = "mlruns/mlflow.db"
@@ -32,6 +32,7 @@ _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ALLOW_FILE_STORE": "true",  # whoever has one names it
 }
 #: What is said at info and warning level while a store is made and a server is tried again.
 _CHATTERS = ("mlflow", "alembic", "urllib3.connectionpool")
@@ -46,7 +47,6 @@ _SQLITE = "sqlite:///"
 _HIDDEN = ":***@"
 #: They mean something in a URI, and whether MLflow takes them literally depends on its parts' versions.
 _NOT_IN_PATHS = re.compile(r"\?|%[0-9A-Fa-f]{2}")
-_MOST_MESSAGE = 200
 
 
 class TrackingError(Exception):
@@ -60,7 +60,7 @@ def store_uri(root: Path) -> str:
 
 def shown_uri(uri: str | None = None) -> str:
     """Return a store's address as it may be shown and kept, absolute and without its password; None: `store_uri`."""
-    return _without_password(_absolute(uri or store_uri(Path.cwd())))
+    return without_password(_absolute(uri or store_uri(Path.cwd())))
 
 
 def usable_uri(shown: str) -> str:
@@ -139,7 +139,7 @@ def _database(uri: str) -> Path | None:
     found = _NOT_IN_PATHS.search(uri)
     if found:
         raise TrackingError(
-            f"cannot be stored in MLflow: it takes no path with {found[0]!r} in it, as {uri} has; "
+            f"cannot use MLflow: it takes no path with {found[0]!r} in it, as {uri} has; "
             "name another store with MLFLOW_TRACKING_URI"
         )
     return Path(uri.removeprefix(_SQLITE))
@@ -210,16 +210,7 @@ def _readable_errors(uri: str) -> Iterator[None]:
     except TrackingError:
         raise
     except Exception as error:
-        shown = _without_password(uri)
+        shown = without_password(uri)
         said = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.strerror else str(error)
-        lines = said.strip().replace(uri, shown).splitlines() or [type(error).__name__]
-        what = " ".join(lines[0].split())[:_MOST_MESSAGE]
-        raise TrackingError(f"cannot be stored in MLflow at {shown}: {what}") from None
-
-
-def _without_password(uri: str) -> str:
-    try:
-        password = urlsplit(uri).password
-    except ValueError:
-        return uri
-    return uri.replace(f":{password}@", ":***@") if password else uri
+        what = hidden(said or type(error).__name__, uri)
+        raise TrackingError(f"cannot use MLflow at {shown}: {what}") from None

@@ -57,7 +57,10 @@ def write_back(report: Report, store: str | None, progress: Callable[[int, str],
     runs: list[str] = []
     errors: list[str] = []
     shown = ""
+    last = {run_id: number for number, each in enumerate(report.runs, 1) if (run_id := _run_id(each))}
     for number, each in enumerate(report.runs, 1):
+        if last.get(_run_id(each), number) != number:  # of several trainings in one run the last one counts
+            continue
         progress(number, each.source)
         try:
             record, uri = _record(each, store)
@@ -72,14 +75,19 @@ def write_back(report: Report, store: str | None, progress: Callable[[int, str],
 
 def _record(report: RunReport, store: str | None) -> tuple[TrainingRecord, str]:
     """Return what is to be written of a run beside its diagnosis, and where."""
-    origin = report.run.config.get("mlflow")
-    if isinstance(origin, dict) and origin.get("run_id"):
-        return _onto(str(origin["run_id"])), store or usable_uri(str(origin["store"]))
+    if run_id := _run_id(report):
+        return _onto(run_id), store or usable_uri(str(report.run.config["mlflow"]["store"]))
     log = Path(report.source)
     known = parcel.of_log(log) if report.run.part is None else None
     if known is not None and known.run and (store is None or shown_uri(store) == known.store):
         return _onto(known.run), store or usable_uri(known.store)
     return _new(report, log), store or store_uri(Path.cwd())
+
+
+def _run_id(report: RunReport) -> str:
+    """Return the run of a store that this was read from; empty where it was something else."""
+    origin = report.run.config.get("mlflow")
+    return str(origin["run_id"]) if isinstance(origin, dict) else ""
 
 
 def _onto(run_id: str) -> TrainingRecord:

@@ -181,7 +181,7 @@ class TestFaults:
 
             def sometimes(*args: Any, whole: Any = whole, **kwargs: Any) -> Any:
                 if is_away:
-                    raise TrackingError("cannot be stored in MLflow at http://away: Connection refused")
+                    raise TrackingError("cannot use MLflow at http://away: Connection refused")
                 return whole(*args, **kwargs)
 
             monkeypatch.setattr(sending, name, sometimes)

@@ -65,7 +65,7 @@ def test_what_a_store_does_not_take_says_why_and_waits(tmp_path: Path) -> None:
     with pytest.raises(TrackingError):
         box.deliver()
     (waiting,), _ = parcel.waiting(tmp_path)
-    assert "cannot be stored in MLflow" in waiting.reason
+    assert "cannot use MLflow" in waiting.reason
 
 
 def test_a_training_that_goes_on_does_not_wait(tmp_path: Path, store: str) -> None:

@@ -213,7 +213,7 @@ class TestFailure:
         (tmp_path / "file").write_text("")
         self.fails(
             f"sqlite:///{tmp_path}/file/mlflow.db",
-            f"cannot be stored in MLflow at sqlite:///{tmp_path}/file/mlflow.db: ",
+            f"cannot use MLflow at sqlite:///{tmp_path}/file/mlflow.db: ",
         )
 
     def test_a_file_that_is_no_database(self, tmp_path):

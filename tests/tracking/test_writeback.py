@@ -132,7 +132,20 @@ def test_a_store_that_is_not_there_is_one_line_and_the_report_is_told(here: Path
     assert result.exit_code == 2
     assert "healthy" in result.stdout
     assert result.stderr.count("\n") == 1
-    assert "cannot be stored in MLflow at sqlite:////proc/none/mlflow.db" in result.stderr
+    assert "cannot use MLflow at sqlite:////proc/none/mlflow.db" in result.stderr
+
+
+def test_an_old_store_of_files(here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    run_id = their_run(f"file://{tmp_path}/mlruns")
+    monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE")
+    assert diagnose(str(tmp_path / "mlruns"), "--mlflow").exit_code == 1
+    assert (tmp_path / "mlruns" / "0" / run_id / "tags" / "diagnosis.root_cause").read_text() == "overfitting"
+
+
+def test_a_run_in_mlflow_is_not_watched(here: Path) -> None:
+    result = diagnose("mlflow:experiment/x", "--watch")
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
 
 
 def test_it_does_not_go_with_watch(here: Path) -> None:

@@ -309,7 +309,7 @@ class TestRefused:
 
     def test_an_alias_that_mlflow_does_not_take(self, call: dict[str, Any]) -> None:
         call |= {"run_id": a_run(call["uri"]), "register": "aliased", "alias": "v1"}
-        with pytest.raises(TrackingError, match=r"cannot be stored in MLflow at .*alias"):
+        with pytest.raises(TrackingError, match=r"cannot use MLflow at .*alias"):
             registry.log_model(**call)
 
 

@@ -17,6 +17,8 @@ package is asked.
 from __future__ import annotations
 
 import os
+import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,16 +69,26 @@ def read_uri(uri: str, roles: Roles) -> list[Run]:
 PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
 
 
+#: Switch -> how many of those that have set it still need it; threads share the environment.
+_switched: Counter[str] = Counter()
+_switching = threading.Lock()
+
+
 @contextmanager
 def environment(switches: Mapping[str, str]) -> Iterator[None]:
     """Set MLflow's switches, but those that the user has set."""
-    added = [name for name in switches if name not in os.environ]
-    os.environ.update({name: switches[name] for name in added})
+    with _switching:
+        added = [name for name in switches if name not in os.environ or _switched[name]]
+        os.environ.update({name: switches[name] for name in added})
+        _switched.update(added)
     try:
         yield
     finally:
-        for name in added:
-            os.environ.pop(name, None)
+        with _switching:
+            _switched.subtract(added)
+            for name in added:
+                if not _switched[name]:
+                    os.environ.pop(name, None)
 
 
 def _runs(source: str, records: Iterator[Record], roles: Roles) -> list[Run]:
