@@ -87,6 +87,8 @@ bench: $(VENV)/.test  ## Print every measured bar (hours: the searches alone tak
 	@$(BIN)/python -m benchmarks.live --half test
 	@$(BIN)/python -m benchmarks.overhead
 	@$(BIN)/python -m benchmarks.recipes
+	@$(BIN)/python -m benchmarks.tracking cost
+	@$(BIN)/python -m benchmarks.tracking thousand
 	@$(BIN)/python -m benchmarks.search rate
 	@$(BIN)/python -m benchmarks.search workers
 	@$(BIN)/python -m benchmarks.search

@@ -15,7 +15,7 @@ from typing import Any
 
 from diagnose.tracking import dataset, source
 from diagnose.tracking.record import Curve, TrainingRecord
-from diagnose.tracking.store import artifacts_of, connected, experiment_id
+from diagnose.tracking.store import artifacts_of, connected, experiment_id, is_server
 
 _KEY, _IS_WHOLE = "kerasdx.key", "kerasdx.is_whole"
 _PARENT, _NOTE = "mlflow.parentRunId", "mlflow.note.content"
@@ -115,14 +115,31 @@ def _opened(client: Any, uri: str, record: TrainingRecord) -> tuple[str, Any, Tr
         return str(found.info.run_id), found, record
     tags = {**source.tags(), **_parent(record), **({_KEY: _stored_key(record.key)} if record.key else {})}
     started = _milliseconds(record.started)
-    made = client.create_run(experiment, start_time=started, run_name=record.run, tags=tags)
-    return str(made.info.run_id), None, record
+    made = str(client.create_run(experiment, start_time=started, run_name=record.run, tags=tags).info.run_id)
+    if record.key and is_server(uri):  # where its answer was lost, the request was made once more
+        _remove_twins(client, made, _runs_of(client, experiment, record.key))
+    return made, None, record
 
 
 def _run_of(client: Any, experiment: str, key: str) -> Any:
-    """Return the run of a key; None where there is none."""
-    found = client.search_runs([experiment], f"tags.`{_KEY}` = '{_stored_key(key)}'", max_results=1)
-    return found[0] if found else None
+    """Return the run of a key, a whole one first; None where there is none."""
+    runs = _runs_of(client, experiment, key)
+    chosen = next((run for run in runs if _IS_WHOLE in run.data.tags), next(iter(runs), None))
+    if chosen is not None:
+        _remove_twins(client, chosen.info.run_id, runs)
+    return chosen
+
+
+def _runs_of(client: Any, experiment: str, key: str) -> list[Any]:
+    return list(client.search_runs([experiment], f"tags.`{_KEY}` = '{_stored_key(key)}'", max_results=20))
+
+
+def _remove_twins(client: Any, kept: str, runs: Iterable[Any]) -> None:
+    """Delete the runs of a key beside the one that is kept, those in which nothing is."""
+    for run in runs:
+        if run.info.run_id != kept and not run.data.metrics and not run.data.params:
+            with suppress(Exception):  # without the right to, it stays
+                client.delete_run(run.info.run_id)
 
 
 def _stored_key(key: str) -> str:

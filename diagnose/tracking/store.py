@@ -35,9 +35,9 @@ _ENVIRONMENT = {
     "MLFLOW_ALLOW_FILE_STORE": "true",  # whoever has one names it
 }
 #: What is said at info and warning level while a store is made and a server is tried again.
-_CHATTERS = ("mlflow", "alembic", "urllib3.connectionpool")
-#: MLflow tries a database that does not answer ten times, with longer and longer pauses.
-_OPEN_SECONDS = 60.0
+_CHATTERS = ("mlflow", "alembic", "urllib3.connectionpool", "psycopg")
+#: MLflow tries a database that does not answer ten times, with longer and longer pauses; migrating one takes seconds.
+_OPEN_SECONDS = 30.0
 #: To make a store takes seconds; as long as another process may take for it.
 _LOCK_SECONDS = 120.0
 #: Another process that writes is waited for.
@@ -45,6 +45,7 @@ _BUSY_SECONDS = 30.0
 
 _SQLITE = "sqlite:///"
 _HIDDEN = ":***@"
+_DATABASES = ("postgresql", "mysql", "mssql")
 #: They mean something in a URI, and whether MLflow takes them literally depends on its parts' versions.
 _NOT_IN_PATHS = re.compile(r"\?|%[0-9A-Fa-f]{2}")
 
@@ -95,14 +96,17 @@ def _client(uri: str) -> Any:
 
     path = _database(uri)
     if path is None:
-        client = MlflowClient(tracking_uri=uri)
-        within(_OPEN_SECONDS, lambda: client.search_experiments(max_results=1))
-        return client
+        return within(_OPEN_SECONDS, lambda: _answering(MlflowClient(tracking_uri=uri)))
     if not _is_there(path):
         _make(path)
     with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
         connection.execute("BEGIN IMMEDIATE")  # fails at once where MLflow would try again for minutes
     return MlflowClient(tracking_uri=uri)
+
+
+def _answering(client: Any) -> Any:
+    client.search_experiments(max_results=1)
+    return client
 
 
 def _make(path: Path) -> None:
@@ -146,9 +150,20 @@ def _database(uri: str) -> Path | None:
 
 
 def artifacts_of(uri: str) -> str | None:
-    """Return where the files of an sqlite store go; None where the server decides."""
+    """Return where files go: beside an sqlite file, of other databases below the working directory; a server decides.
+
+    MLflow itself would take a relative path, which means another folder for whoever reads it.
+    """
     path = _database(uri)
-    return None if path is None else _folder(path)
+    if path is not None:
+        return _folder(path)
+    is_database = uri.partition("+")[0].partition(":")[0] in _DATABASES
+    return _folder(Path.cwd() / DEFAULT_STORE) if is_database else None
+
+
+def is_server(uri: str) -> bool:
+    """Whether a store is asked over HTTP."""
+    return uri.startswith(("http://", "https://"))
 
 
 def _folder(path: Path) -> str:

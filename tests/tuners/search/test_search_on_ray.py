@@ -6,11 +6,13 @@ import importlib.util
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +47,7 @@ def command(folder: Path, *arguments: str, **environment: str) -> subprocess.Pop
     return subprocess.Popen(
         [sys.executable, "-c", "from tuners.cli import main; main()", *arguments],
         cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80", **environment},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80", "MLFLOW_TRACKING_URI": "", **environment},
     )  # fmt: skip
 
 
@@ -54,6 +56,12 @@ def events(folder: Path) -> list[Any]:
     path = folder / "journal.jsonl"
     lines = path.read_text().splitlines(keepends=True) if path.exists() else []
     return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def kinds_in(store: Path) -> Counter[str]:
+    """Return how many runs of each kind a store has."""
+    with closing(sqlite3.connect(store)) as connection:
+        return Counter(kind for (kind,) in connection.execute("SELECT value FROM tags WHERE key = 'kerasdx.kind'"))
 
 
 def test_two_workers_find_a_winner_that_reloads_to_its_score(tmp_path: Path) -> None:
@@ -67,6 +75,7 @@ def test_two_workers_find_a_winner_that_reloads_to_its_score(tmp_path: Path) -> 
     record = read(tmp_path / "s")
     assert [trial.state for trial in record.trials] == [State.DONE] * 5
     assert len(diagnose(tmp_path / "s" / "trials").runs) == 5
+    assert kinds_in(tmp_path / "mlruns" / "mlflow.db") == {"search": 1, "trial": 5, "winner": 1}
     check = (
         "import json, keras, numpy as np; from recipes import load_data;"
         "model = keras.saving.load_model('s/winner/model.keras');"
