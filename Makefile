@@ -30,8 +30,9 @@ $(VENV)/.test: $(VENV)/.core
 	@$(BIN)/python -m pip install $(PIP_FLAGS) $(CONSTRAINTS) --editable '.[hub,distributed]' --group test --group lint
 	@touch $@
 
-demo: $(VENV)/.tune  ## Search on the bundled digits: trials watched and diagnosed, the best one scored and saved
-	@$(BIN)/tune search cnn --data digits --time 2m --epochs 12 --output runs/demo
+demo: $(VENV)/.tune  ## Search on the bundled digits, with rates so wide that some trials are sick: watched, diagnosed, compared
+	@$(BIN)/tune search mlp --data digits --space 'optimizer.learning_rate=1e-4..10 log' --strategy random --time 100s \
+	  --epochs 15 --output runs/demo
 	@mkdir -p reports
 	@$(BIN)/tune show runs/demo --html reports/demo.html
 	@echo "Compare the trials in MLflow: $(BIN)/tune ui"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 _REGISTER = "kerasdx.register"
 _WINNER = "winner"
-_MODEL = "model.keras"
+_MODEL, _LOG = "model.keras", "run.csv"
+_MISSING = "its model is not sent yet"
 
 
 def log_training(
@@ -50,7 +51,7 @@ def log_training(
         box = replace(box, store=shown_uri(uri))
         with suppress(OSError):  # a full disk: the store may take it all the same
             box.write()
-        run = box.deliver(record.diagnosed(report), uri=uri or store_uri(Path.cwd())).run
+        run = box.deliver(record.diagnosed(report), uri=uri or store_uri(Path.cwd()), missing=_missing(record)).run
     except (TrackingError, BusyError) as error:
         texts.complain(f"{error}; it is kept: tune sync {log.parent}", "tune")
         return None
@@ -58,7 +59,9 @@ def log_training(
 
 
 def log_model(run: str, folder: Path, model: keras.Model, example: Any, *, track: bool | str, register: str) -> None:
-    """Log the model in a training's folder to its run, and register it where that is asked for; errors are told.
+    """Log the model in a training's folder to its run, and register it where that is asked for.
+
+    Errors are told, and the training waits on for `tune sync`.
 
     Parameters
     ----------
@@ -73,16 +76,36 @@ def log_model(run: str, folder: Path, model: keras.Model, example: Any, *, track
     track, register
         As of `tuners.train`.
     """
+    uri = track if isinstance(track, str) else store_uri(Path.cwd())
+    box = parcel.of_log(folder / _LOG)
+    try:
+        _log_model(run, folder, model, example, uri, register, box)
+    except (TrackingError, BusyError) as error:
+        kept = f"the model is {folder / _MODEL}" if box is None else f"the model is kept: tune sync {folder}"
+        texts.complain(f"{error}; {kept}", "tune")
+
+
+def _log_model(
+    run: str, folder: Path, model: keras.Model, example: Any, uri: str, register: str, box: Parcel | None
+) -> None:
+    """Log a model, and note with its training whether that is done."""
     from recipes import export
     from tuners import registry
 
     name, _, alias = register.partition("@")
-    uri = track if isinstance(track, str) else store_uri(Path.cwd())
     inputs = export.example(model) if example is None else example
-    try:
-        registry.log_model(run, folder / _MODEL, inputs, uri=uri, register=name, alias=alias)
-    except TrackingError as error:
-        texts.complain(f"{error}; the model is {folder / _MODEL}", "tune")
+    with nullcontext() if box is None else box.held():
+        state, reason = State.UNSENT, _MISSING
+        try:
+            registry.log_model(run, folder / _MODEL, inputs, uri=uri, register=name, alias=alias)
+            state, reason = State.SENT, ""
+        except TrackingError as error:
+            reason = str(error)
+            raise
+        finally:
+            if box is not None:
+                with suppress(OSError):  # it will be sent again, and found there
+                    replace(box, state=state, reason=reason).write()
 
 
 def check_name(register: str) -> None:
@@ -111,12 +134,18 @@ def deliver(box: Parcel, store: str | None) -> Parcel:
     TrackingError, BusyError
         As `Parcel.deliver`.
     """
-    sent = box.deliver(uri=store)
-    kind, register = box.record.tags.get(KIND, ""), box.record.tags.get(_REGISTER, "")
     path = box.path.with_name(_MODEL)
-    if wants_model(kind, register) and path.exists():
+    missing = _missing(box.record) if path.exists() else ""
+    sent = box.deliver(uri=store, missing=missing)
+    if missing:
         import keras
 
         model = keras.saving.load_model(path, safe_mode=True, compile=False)
-        log_model(sent.run, path.parent, model, None, track=store or usable_uri(sent.store), register=register)
+        register = box.record.tags.get(_REGISTER, "")
+        _log_model(sent.run, path.parent, model, None, store or usable_uri(sent.store), register, sent)
     return sent
+
+
+def _missing(record: TrainingRecord) -> str:
+    """Return what is to follow when the run of a training is sent."""
+    return _MISSING if wants_model(record.tags.get(KIND, ""), record.tags.get(_REGISTER, "")) else ""

@@ -96,7 +96,7 @@ class LiveRun:
         self._waiting: dict[str, list[tuple[float, float]]] = {}
         self._known: dict[str, set[float]] = {}
         self._facts: Mapping[str, Any] = {}
-        self._has_told = False
+        self._has_told = self._has_failed = False
         self._is_ended = False
         self._load = MachineLoad()
         self._load.start()
@@ -184,14 +184,16 @@ class LiveRun:
                 self._parcel = replace(self._parcel, run=self._run)
                 with suppress(OSError):
                     self._parcel.write()
-            for name, steps in sending.append(self._run, self._waiting, time.time(), self._uri).items():
-                self._known.setdefault(name, set()).update(steps)
+            sent = sending.append(self._run, self._waiting, time.time(), self._uri, is_repeated=self._has_failed)
         except TrackingError as error:
+            self._has_failed = True
             if not self._has_told:
                 self._has_told = True
                 self._say(f"{error}; the training goes on, and the log has everything")
             return False
-        self._waiting = {}
+        for name, steps in sent.items():
+            self._known.setdefault(name, set()).update(steps)
+        self._waiting, self._has_failed = {}, False
         return True
 
     def _conclude(self, end: _End) -> None:

@@ -143,7 +143,12 @@ class Parcel:
         return self.path.with_name(self.log)
 
     def deliver(
-        self, record: TrainingRecord | None = None, *, uri: str | None = None, known: Known | None = None
+        self,
+        record: TrainingRecord | None = None,
+        *,
+        uri: str | None = None,
+        known: Known | None = None,
+        missing: str = "",
     ) -> Parcel:
         """Send it, and note that.
 
@@ -155,6 +160,8 @@ class Parcel:
             The store, where it is another one now.
         known
             As of `send`.
+        missing
+            What else the store is to get of it: it waits on for that.
 
         Raises
         ------
@@ -163,7 +170,7 @@ class Parcel:
         BusyError
             Another process is sending it.
         """
-        with self._held():
+        with self.held():
             try:
                 if record is not None:
                     run = send(record, uri or usable_uri(self.store), known=known)
@@ -174,13 +181,24 @@ class Parcel:
                 with suppress(OSError):  # a full disk: it waits as it was
                     replace(self, state=State.UNSENT, reason=str(error)[:_MOST_REASON]).write()
                 raise
-            done = replace(self, state=State.SENT, run=run, store=shown_uri(uri) if uri else self.store, reason="")
+            state = State.UNSENT if missing else State.SENT
+            store = shown_uri(uri) if uri else self.store
+            done = replace(self, state=state, run=run, store=store, reason=missing)
             with suppress(OSError):  # it will be sent again, and found whole
                 done.write()
             return done
 
     @contextmanager
-    def _held(self) -> Iterator[None]:
+    def held(self) -> Iterator[None]:
+        """Keep other processes from sending it.
+
+        Raises
+        ------
+        BusyError
+            One is doing so.
+        TrackingError
+            There is no room for a lock, or no right to.
+        """
         lock = FileLock(self.path.with_name(f".{self.path.name}.lock"))
         try:
             lock.acquire(timeout=0)

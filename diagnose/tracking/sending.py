@@ -13,9 +13,10 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from diagnose.readers.mlflow import without_password
 from diagnose.tracking import dataset, source
 from diagnose.tracking.record import Curve, TrainingRecord
-from diagnose.tracking.store import artifacts_of, connected, experiment_id, is_server
+from diagnose.tracking.store import TrackingError, artifacts_of, connected, experiment_id, is_server
 
 _KEY, _IS_WHOLE = "kerasdx.key", "kerasdx.is_whole"
 _PARENT, _NOTE = "mlflow.parentRunId", "mlflow.note.content"
@@ -60,7 +61,7 @@ def send(record: TrainingRecord, uri: str | None = None, *, known: Known | None 
         try:
             _write(client, run_id, record, there, known or {})
         except BaseException:
-            if not record.run_id:
+            if record.ended and not record.run_id:  # one that goes on will be tried again
                 with suppress(Exception):
                     client.set_terminated(run_id, "FAILED")
             raise
@@ -73,7 +74,9 @@ def send(record: TrainingRecord, uri: str | None = None, *, known: Known | None 
         return run_id
 
 
-def append(run_id: str, points: Mapping[str, Curve], time: float, uri: str | None = None) -> dict[str, set[float]]:
+def append(
+    run_id: str, points: Mapping[str, Curve], time: float, uri: str | None = None, *, is_repeated: bool = False
+) -> dict[str, set[float]]:
     """Add points to the curves of a run that goes on, in one batch.
 
     Parameters
@@ -86,6 +89,8 @@ def append(run_id: str, points: Mapping[str, Curve], time: float, uri: str | Non
         Seconds since 1970.
     uri
         As of `send`.
+    is_repeated
+        Whether a call before has failed: what came through of it is left out, for its answer alone may have been lost.
 
     Returns
     -------
@@ -99,7 +104,11 @@ def append(run_id: str, points: Mapping[str, Curve], time: float, uri: str | Non
     """
     named = dict(zip(_valid_names(points), points.values(), strict=True))
     with connected(uri) as (client, _uri):
-        client.log_batch(run_id, metrics=_metrics(named, time))
+        missing: Mapping[str, Curve] = named
+        if is_repeated:
+            stored = client.get_run(run_id).data.metrics
+            missing = {name: _without_stored(client, run_id, name, curve, stored, {}) for name, curve in named.items()}
+        client.log_batch(run_id, metrics=_metrics(missing, time))
     return {name: {epoch for epoch, _ in curve} for name, curve in named.items()}
 
 
@@ -110,7 +119,9 @@ def _opened(client: Any, uri: str, record: TrainingRecord) -> tuple[str, Any, Tr
     experiment = experiment_id(client, record.experiment, artifacts_of(uri))
     if record.parent_key and not record.parent:
         parent = _run_of(client, experiment, record.parent_key)
-        record = replace(record, parent=parent.info.run_id if parent else "")
+        if parent is None:
+            raise TrackingError(f"cannot use MLflow at {without_password(uri)}: the run of its search is not there yet")
+        record = replace(record, parent=parent.info.run_id)
     if record.key and (found := _run_of(client, experiment, record.key)):
         return str(found.info.run_id), found, record
     tags = {**source.tags(), **_parent(record), **({_KEY: _stored_key(record.key)} if record.key else {})}
@@ -122,9 +133,9 @@ def _opened(client: Any, uri: str, record: TrainingRecord) -> tuple[str, Any, Tr
 
 
 def _run_of(client: Any, experiment: str, key: str) -> Any:
-    """Return the run of a key, a whole one first; None where there is none."""
+    """Return the run of a key, of several the whole one, or that with the most in it; None where there is none."""
     runs = _runs_of(client, experiment, key)
-    chosen = next((run for run in runs if _IS_WHOLE in run.data.tags), next(iter(runs), None))
+    chosen = max(runs, key=lambda run: (_IS_WHOLE in run.data.tags, len(run.data.params)), default=None)
     if chosen is not None:
         _remove_twins(client, chosen.info.run_id, runs)
     return chosen

@@ -24,6 +24,8 @@ _CUTS = 60
 #: Values of a setting that are a choice of numbers rather than a range.
 _FEW = 8
 _EXAMPLES = 3
+#: All kinds of sickness together.
+ANY = "a fault of any kind"
 
 Flags = NDArray[np.bool_]
 
@@ -58,7 +60,7 @@ class Sickness:
     Parameters
     ----------
     kind
-        A check, or what made trials fail: ``divergence``, ``out of memory``.
+        A check, or what made trials fail: ``divergence``, ``out of memory``; `ANY` for all of them together.
     trials
         Numbers of the trials that have it.
     others
@@ -77,7 +79,7 @@ class Sickness:
 
 
 def sickness(record: SearchRecord) -> list[Sickness]:
-    """Return the kinds of sickness of a search, the most frequent first.
+    """Return the kinds of sickness of a search, the most frequent first; before them all together, if that tells more.
 
     Notes
     -----
@@ -95,16 +97,19 @@ def sickness(record: SearchRecord) -> list[Sickness]:
             kinds[kind].append(position)
     well = [position for position, trial in enumerate(trials) if not trial.is_sick]
     ordered = sorted(kinds.items(), key=lambda item: (-len(item[1]), item[0]))
-    return [
+    if len(kinds) > 1:  # few trials of each kind may say nothing where all of them together do
+        ordered.insert(0, (ANY, sorted(position for sick in kinds.values() for position in sick)))
+    found = [
         Sickness(
             kind=kind,
             trials=tuple(trials[i].number for i in sick),
             others=len(well),
-            separation=_separation(record, [trials[i] for i in sick], [trials[i] for i in well], _LEVEL / len(kinds)),
+            separation=_separation(record, [trials[i] for i in sick], [trials[i] for i in well], _LEVEL / len(ordered)),
             example=wording.one_line(trials[sick[0]].reason or f"critical: {kind}"),
         )
         for kind, sick in ordered
     ]
+    return [item for item in found if item.kind != ANY or item.separation]
 
 
 def sentences(found: Sequence[Sickness]) -> list[str]:

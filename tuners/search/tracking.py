@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -78,7 +79,7 @@ class Courier:
         self._waiting: deque[TrialRecord] = deque()
         self._thread: threading.Thread | None = None
         self._load = load
-        self._error = ""
+        self._error = self._unsendable = ""
 
     def __enter__(self) -> Self:
         if self._is_on:
@@ -127,13 +128,16 @@ class Courier:
         return True
 
     def within(self, best: TrialRecord) -> Within:
-        """Return what the winner is in the store."""
+        """Return what the winner is in the store, which needs the run of the search before it."""
+        if self._is_on:
+            with suppress(TrackingError):  # then it waits
+                self._parent()
         return Within(self._key, f"{self._place.path.name}-winner", f"{self._key}/winner/{best.number}", "winner")
 
     @property
     def has_all(self) -> bool:
         """Whether nothing waits."""
-        return not self._waiting and not self._error
+        return not self._waiting and not self._error and not self._unsendable
 
     def _collect(self) -> None:
         """Note what the thread has stored."""
@@ -143,8 +147,8 @@ class Courier:
             self._note("logged", store=self.store, number=number, run=run)
 
     def _tell(self) -> None:
-        if self._error:
-            texts.complain(f"{self._error}; it is kept: tune sync {self._place.path}", "tune")
+        if error := self._error or self._unsendable:
+            texts.complain(f"{error}; it is kept: tune sync {self._place.path}", "tune")
 
     def _send_all(self) -> None:
         """Send trials until there are no more; what a store does not take waits, for it or for `tune sync`."""
@@ -169,17 +173,20 @@ class Courier:
                 due, pause = time.monotonic() + pause, min(2 * pause, _LONGEST_PAUSE)
             except Exception as error:  # a thread that dies would do so unseen
                 number = self._waiting.popleft().number
-                self._error = f"trial {number} is not in MLflow: {type(error).__name__}: {one_line(error)}"
+                self._unsendable = f"trial {number} is not in MLflow: {type(error).__name__}: {one_line(error)}"
             else:
                 self._waiting.popleft()
                 self._error, pause, due = "", _PAUSE, 0.0
 
     def _send(self, trial: TrialRecord) -> None:
-        parent = self._logged.get(SEARCH, "")
-        if not parent:
-            parent = self._logged[SEARCH] = send(self._search(), self._uri)
-            self.stored.put((SEARCH, parent))
-        self.stored.put((trial.number, send(self._record(trial, parent), self._uri)))
+        self.stored.put((trial.number, send(self._record(trial, self._parent()), self._uri)))
+
+    def _parent(self) -> str:
+        """Return the run of the search, which is made where there is none."""
+        if SEARCH not in self._logged:
+            self._logged[SEARCH] = send(self._search(), self._uri)
+            self.stored.put((SEARCH, self._logged[SEARCH]))
+        return self._logged[SEARCH]
 
     def _search(self) -> TrainingRecord:
         """Return what MLflow is to know of a search that goes on."""

@@ -93,7 +93,20 @@ def test_kinds_are_told_apart() -> None:
     assert {(item.kind, item.separation.path) for item in found if item.separation} == {
         ("divergence", "rate"),
         ("out of memory", "size"),
+        ("a fault of any kind", "rate"),
     }
+
+
+def test_few_of_each_kind_may_say_together_what_they_share() -> None:
+    trials = [made.diverged(i, {"rate": 0.5 + i / 100}) for i in range(3)]
+    trials += [made.failed(i, {"rate": 0.5 + i / 100}) for i in range(3, 6)]
+    trials += [made.trial(i, {"rate": 0.01 + i / 1000}) for i in range(6, 18)]
+    first, *others = sickness(made.search(trials, space={}))
+    assert first.trials == tuple(range(6))
+    assert sentences([first]) == [
+        "All 6 trials with a fault of any kind had rate > 0.1 (none of the 12 that were not sick)."
+    ]
+    assert [item.kind for item in others] == ["divergence", "out of memory"]
 
 
 def test_chance_is_not_told() -> None:
