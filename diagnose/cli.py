@@ -9,6 +9,7 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -130,7 +131,8 @@ def command(context: click.Context, /, **given: Any) -> int:
     """Find out why a training run went wrong.
 
     SOURCE is a log in nearly any form (CSV, JSON, progress-bar text, TensorBoard events), a folder that is
-    searched for logs, or - for standard input.
+    searched for logs, - for standard input, or of an MLflow store mlflow:RUN_ID, mlflow:experiment/NAME,
+    or mlflow: for all of it.
     """
     given |= _without_source_as_store(given)
     if given["completion"]:
@@ -149,7 +151,8 @@ def command(context: click.Context, /, **given: Any) -> int:
     report = _gather(given["sources"], call)
     call.deliver(report)
     is_written = given["mlflow"] is None or _log_to_mlflow(report, given["mlflow"])
-    return _conclude(report, call) if is_written else EXIT_ERROR
+    code = _conclude(report, call)
+    return code if is_written else EXIT_ERROR
 
 
 def main() -> None:
@@ -216,17 +219,27 @@ def _conclude(report: Report, call: Call) -> int:
 def _without_source_as_store(given: dict[str, Any]) -> dict[str, Any]:
     """Return sources and store, where ``--mlflow`` has taken the first source for its store: ``--mlflow run.csv``."""
     store = given["mlflow"]
-    if not store or "://" in store or store.startswith("databricks"):
+    is_source = store == "-" or os.path.exists(store or "") or (store or "").startswith("mlflow:")
+    if not store or not is_source or _is_store(store):
         return {}
     return {"mlflow": "", "sources": (store, *given["sources"])}
 
 
+def _is_store(name: str) -> bool:
+    """Whether a file or folder is a store of MLflow's."""
+    from diagnose.readers import mlflow
+    from diagnose.readers.base import Document
+
+    return os.path.exists(name) and mlflow.matches(Document(name, path=Path(name)))
+
+
 def _log_to_mlflow(report: Report, store: str) -> bool:
     """Log the diagnoses, say where they are, and return whether all are there."""
+    from diagnose.tracking.store import store_of
     from diagnose.tracking.writeback import write_back
 
     progress = console.Progress(len(report.runs))
-    written = write_back(report, store or None, progress.step)
+    written = write_back(report, store_of(store) if store else None, progress.step)
     progress.clear()
     if written.runs:
         runs = f"run {written.runs[0]}" if len(written.runs) == 1 else f"{len(written.runs)} runs"

@@ -88,4 +88,12 @@ def tracked(given: Mapping[str, Any]) -> bool | str:
     """
     if given["no_mlflow"] and (given["mlflow"] or given["register"]):
         raise click.UsageError("--no-mlflow goes with neither --mlflow nor --register")
-    return False if given["no_mlflow"] else given["mlflow"] or True
+    if given["register"]:
+        from tuners.tracking import check_name
+
+        check_name(given["register"])  # before seconds are spent on imports
+    if given["mlflow"]:
+        from diagnose.tracking.store import store_of
+
+        return store_of(given["mlflow"])
+    return not given["no_mlflow"]

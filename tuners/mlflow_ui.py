@@ -24,11 +24,11 @@ from typing import Any
 import click
 
 from diagnose import console
-from diagnose.readers.mlflow import environment
+from diagnose.readers.mlflow import database, environment
 from diagnose.tracking import views
 from diagnose.tracking.health import VERDICT
 from diagnose.tracking.record import KIND
-from diagnose.tracking.store import artifacts_of, connected, shown_uri, store_uri
+from diagnose.tracking.store import artifacts_of, connected, shown_uri, store_of, store_uri
 
 #: Where MLflow listens when nobody says otherwise, and how many ports are tried from there.
 _PORT, _TRIED_PORTS = 5000, 20
@@ -109,16 +109,17 @@ def _interrupt(*_arguments: Any) -> None:
 
 
 def meant_store(given: str | None) -> str:
-    """Return the URI of the store that is meant; a path is one too."""
-    if not given:
-        return store_uri(Path.cwd())
-    path = Path(given)
-    if "://" in given or not path.exists():
-        return given if "://" in given else f"{_SQLITE}{path.resolve().as_posix()}"
-    if path.is_dir():
-        database = path / "mlflow.db"
-        return f"{_SQLITE}{database.resolve().as_posix()}" if database.exists() else path.resolve().as_uri()
-    return f"{_SQLITE}{path.resolve().as_posix()}"
+    """Return the URI of the store that is meant; without one, ours, else MLflow's own default."""
+    if given:
+        return store_of(given)
+    uri, other = store_uri(Path.cwd()), Path("mlflow.db")
+    path = Path(uri.removeprefix(_SQLITE)) if uri.startswith(_SQLITE) else None
+    if path is None or not other.is_file() or path == other.resolve():
+        return uri
+    if not path.exists():
+        return store_of(str(other))
+    console.complain("there is another store here, MLflow's own default: tune ui --store mlflow.db", "tune")
+    return uri
 
 
 def require_store(uri: str) -> None:
@@ -136,6 +137,8 @@ def require_store(uri: str) -> None:
                 f"{path}: there is no MLflow store yet; train or search here first (tune train, tune search), or name "
                 "one with --store"
             )
+        if not database.is_of_mlflow(path):
+            raise click.ClickException(f"{path} is no store of MLflow's; name another one with --store")
 
 
 # --- The server -------------------------------------------------------------------------------------------------------

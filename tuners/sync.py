@@ -9,12 +9,12 @@ from pathlib import Path
 
 from diagnose.tracking import parcel
 from diagnose.tracking.parcel import BusyError, Parcel
-from diagnose.tracking.store import TrackingError, usable_uri
+from diagnose.tracking.store import TrackingError, shown_uri, store_of, usable_uri
 from recipes.errors import RecipeError, one_line
 from tuners import tracking
 
 #: What a search has in its folder.
-_JOURNAL = "journal.jsonl"
+_JOURNAL, _SETTINGS = "journal.jsonl", "search.json"
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ def sync(folder: Path, store: str | None, tell: Callable[[str], object]) -> Tall
     """
     if not folder.exists():
         raise RecipeError(f"{folder}: there is no such folder")
+    store = store_of(store) if store else None
     sent = kept = 0
     waiting, broken = parcel.waiting(folder)
     for path, reason in broken.items():
@@ -65,6 +66,7 @@ def sync(folder: Path, store: str | None, tell: Callable[[str], object]) -> Tall
 def _send(box: Parcel, store: str | None) -> tuple[bool, str]:
     try:
         sent = tracking.deliver(box, store)
+        sent.discard()
     except (TrackingError, BusyError) as error:
         return False, f"{box.log_path}: {error}"
     except Exception as error:  # of one training; the others are served
@@ -74,7 +76,8 @@ def _send(box: Parcel, store: str | None) -> tuple[bool, str]:
 
 def _searches(folder: Path) -> list[Path]:
     """Return the folders of searches."""
-    return sorted(path.parent for path in folder.rglob(_JOURNAL)) if folder.is_dir() else []
+    found = folder.rglob(_JOURNAL) if folder.is_dir() else []
+    return sorted(path.parent for path in found if path.with_name(_SETTINGS).is_file())
 
 
 def _catch_up(path: Path, store: str | None) -> tuple[bool, str]:
@@ -84,13 +87,16 @@ def _catch_up(path: Path, store: str | None) -> tuple[bool, str]:
 
     place = SearchFolder(path)
     try:
-        uri = store or place.read_settings()["noted"]["mlflow"]
-        if not uri:  # it was asked not to
+        noted = place.read_settings()["noted"]["mlflow"]
+        if not (store or noted):  # it was asked not to
             return True, ""
+        uri = store or usable_uri(noted)
         with place.held():
-            missing, has_all = catch_up(place, usable_uri(uri))
+            missing, reason = catch_up(place, uri)
     except (RecipeError, TrackingError) as error:
         return False, f"{path}: {error}"
-    if not has_all:
-        return False, f"{path}: not all of it is sent"
-    return True, f"{path}: {missing} trials sent to {uri}" if missing else ""
+    except Exception as error:  # of one search; the others are served
+        return False, f"{path}: {type(error).__name__}: {one_line(error)}"
+    if reason:
+        return False, f"{path}: {reason}"
+    return True, f"{path}: {missing} trials sent to {shown_uri(uri)}" if missing else ""

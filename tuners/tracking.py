@@ -13,7 +13,7 @@ from diagnose.report import RunReport
 from diagnose.tracking import parcel
 from diagnose.tracking.parcel import BusyError, Parcel, State
 from diagnose.tracking.record import KIND, TrainingRecord, Within
-from diagnose.tracking.store import TrackingError, shown_uri, store_uri, usable_uri
+from diagnose.tracking.store import TrackingError, shown_uri, store_uri, sync_command, usable_uri
 from recipes.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -42,18 +42,20 @@ def log_training(
     if not track:
         return None
     uri = None if track is True else str(track)
-    before = parcel.of_log(log)
+    before = next(iter(parcel.of_log(log)), None)
     tags = {**record.tags, KIND: within.kind, **({_REGISTER: register} if register else {})}
     name, key = within.name or record.run, within.key or (before.record.key if before else "") or uuid.uuid4().hex
     record = replace(record, parent_key=within.parent_key, run=name, key=key, tags=tags)
-    box = Parcel(parcel.beside(log), log.name, "", record, State.UNSENT)
+    store = ""
     try:
-        box = replace(box, store=shown_uri(uri))
-        with suppress(OSError):  # a full disk: the store may take it all the same
-            box.write()
+        store = shown_uri(uri)
+        if before is not None and before.record.key == key:  # an earlier try
+            box = replace(before, record=record, store=store, state=State.UNSENT)
+        else:
+            box = parcel.begun(log, record, store, State.UNSENT)
         run = box.deliver(record.diagnosed(report), uri=uri or store_uri(Path.cwd()), missing=_missing(record)).run
     except (TrackingError, BusyError) as error:
-        texts.complain(f"{error}; it is kept: tune sync {log.parent}", "tune")
+        texts.complain(f"{error}; it is kept: {sync_command(log.parent, store)}", "tune")
         return None
     return run
 
@@ -77,11 +79,11 @@ def log_model(run: str, folder: Path, model: keras.Model, example: Any, *, track
         As of `tuners.train`.
     """
     uri = track if isinstance(track, str) else store_uri(Path.cwd())
-    box = parcel.of_log(folder / _LOG)
+    box = next(iter(parcel.of_log(folder / _LOG)), None)
     try:
         _log_model(run, folder, model, example, uri, register, box)
     except (TrackingError, BusyError) as error:
-        kept = f"the model is {folder / _MODEL}" if box is None else f"the model is kept: tune sync {folder}"
+        kept = f"the model is {folder / _MODEL}" if box is None else f"it is kept: {sync_command(folder, box.store)}"
         texts.complain(f"{error}; {kept}", "tune")
 
 

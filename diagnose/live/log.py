@@ -394,6 +394,9 @@ def _move_aside(path: Path) -> None:
         if not os.path.lexists(aside) and not os.path.lexists(facts_beside(aside)):
             break
     os.rename(path, aside)
+    from diagnose.tracking import parcel
+
+    parcel.follow(path, aside)
     if facts_in(facts_beside(path)) is not None:
         os.rename(facts_beside(path), facts_beside(aside))
 

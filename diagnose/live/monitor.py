@@ -124,6 +124,8 @@ class Monitor(keras.callbacks.Callback):
         super().__init__()
         if not callable(on_finding) and on_finding not in ("warn", "stop"):
             raise ValueError(f'on_finding is "warn", "stop" or a function, not {on_finding!r}')
+        if not isinstance(mlflow, bool | str):
+            raise ValueError(f"mlflow is True, False or the address of a store, not {mlflow!r}")
         if severity is not None and severity not in tuple(Severity):
             raise ValueError(f'severity is "info", "warning" or "critical", not {severity!r}')
         self._path = None if path is None else Path(path)
@@ -286,7 +288,7 @@ class Monitor(keras.callbacks.Callback):
 
     def _open_log(self) -> None:
         if self._path is None:
-            from diagnose.tracking.live import unsent_log
+            from diagnose.tracking.parcel import unsent_log
 
             self._log = Log(unsent_log())
         else:
@@ -305,14 +307,13 @@ class Monitor(keras.callbacks.Callback):
     def _begin_tracking(self) -> None:
         from diagnose.tracking.live import LiveRun
 
-        if self._log is None:
-            raise OSError("there is no log to send it from")
+        # Where the log cannot be written, the store may take the training all the same.
+        path = self._log.path if self._log is not None else Path(os.path.abspath(self._path or "run.csv"))
         self._tracked = LiveRun(
             None if self._mlflow is True else str(self._mlflow),
-            self._log.path,
-            name=self._log.path.stem if self._path is not None else self.model.name,
+            path,
+            name=path.stem if self._path is not None else self.model.name,
             planned=self._parameter("epochs"),
-            is_scratch=self._path is None,
             say=self._say,
         )
 

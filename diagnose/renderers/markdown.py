@@ -57,24 +57,24 @@ def note(report: RunReport) -> str:
     Of a long text only the first lines are seen at once. Icons are left out: they need a font.
     """
     entries = outline.flatten(outline.outline(report.findings))
+    if not entries:
+        return f"**{report.verdict}**: {escape(report.summary)}"
+    blocks = [f"**{report.verdict}: {_told(entries[0], report.run.axis)}"]
     fix = next((fix for entry in entries for fix in entry.finding.fixes), None)
-    blocks = [f"**{report.verdict}**: {escape(report.summary)}"]
-    if fix is not None:
-        blocks.append(f"**Fix**: {escape(fix.title)}")
-    lines = []
-    for entry in entries[:_FINDINGS_IN_NOTE]:
-        finding = entry.finding
-        place = wording.place(finding, report.run.axis)
-        details = ", ".join(
-            [finding.severity, *([escape(place)] if place else []), wording.sureness(finding.confidence)]
-        )
-        lines.append(f"- **{escape(finding.check)}** ({details}): {escape(finding.summary)}")
-    if len(entries) > _FINDINGS_IN_NOTE:
-        lines.append(f"- {wording.count(len(entries) - _FINDINGS_IN_NOTE, 'more finding')} in report.html")
-    blocks += ["\n".join(lines)] if lines else []
     if fix is not None:
         blocks.append(f"How to fix it:\n\n{_fix(1, fix)}")
-    return "\n\n".join(blocks)
+    lines = [f"- {e.finding.severity}: **{_told(e, report.run.axis)}" for e in entries[1:_FINDINGS_IN_NOTE]]
+    if len(entries) > _FINDINGS_IN_NOTE:
+        lines.append(f"- {wording.count(len(entries) - _FINDINGS_IN_NOTE, 'more finding')} in report.html")
+    return "\n\n".join([*blocks, *(["Also:\n\n" + "\n".join(lines)] if lines else [])])
+
+
+def _told(entry: Entry, axis: str) -> str:
+    """Return a finding's check, its end of bold, where it is, how sure it is, and what it says."""
+    finding = entry.finding
+    place = wording.place(finding, axis)
+    details = ", ".join([*([escape(place)] if place else []), wording.sureness(finding.confidence)])
+    return f"{escape(finding.check)}** ({details}): {escape(finding.summary)}"
 
 
 def escape(text: str) -> str:

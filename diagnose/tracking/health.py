@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,9 +17,13 @@ PREFIX = "health/"
 SCORE, FINDINGS = f"{PREFIX}score", f"{PREFIX}findings"
 VERDICT, IDS, ROOT_CAUSE = "diagnosis.verdict", "diagnosis.findings", "diagnosis.root_cause"
 
-#: What a finding that nothing else explains takes from the score, of what the others have left. Our own choice: at
-#: equal confidence one critical finding weighs more than three warnings, and one warning more than ten infos.
-_COST = {Severity.INFO: 0.03, Severity.WARNING: 0.35, Severity.CRITICAL: 0.8}
+#: The worst severity decides between which two scores a run lies. Our own choice: runs are to sort as verdicts do.
+_BANDS = {Severity.CRITICAL: (0.0, 30.0), Severity.WARNING: (30.0, 75.0), Severity.INFO: (75.0, 99.0)}
+#: Share of what is left of it that a finding of this severity takes off, times its confidence.
+_COST = 0.5
+
+#: Of a training that failed before there was anything to diagnose.
+FAILED: Mapping[str, float] = {FINDINGS: 1.0, **{f"{PREFIX}{fault}": 0.0 for fault in Fault}, SCORE: 0.0}
 
 
 @dataclass(frozen=True)
@@ -65,12 +70,16 @@ def health_of(report: RunReport) -> Health:
 
 
 def score(findings: tuple[Finding, ...]) -> float:
-    """Return 100 times the product of ``1 - cost * confidence`` over the findings that no other explains."""
-    left = 1.0
-    for finding in findings:
-        if not finding.caused_by:
-            left *= 1 - _COST[finding.severity] * finding.confidence
-    return round(100 * left, 1)
+    """Return 100 for no finding; else a number in the band of the worst severity, the lower the more and the surer.
+
+    It is ``low + (high - low) * product(1 - 0.5 * confidence)`` over the findings of that severity.
+    """
+    if not findings:
+        return 100.0
+    worst = max((finding.severity for finding in findings), key=lambda severity: severity.rank)
+    low, high = _BANDS[worst]
+    left = math.prod(1 - _COST * finding.confidence for finding in findings if finding.severity is worst)
+    return round(low + (high - low) * left, 1)
 
 
 def _level(severity: Severity) -> int:

@@ -27,7 +27,7 @@ from diagnose.tracking.machine import MachineLoad
 from diagnose.tracking.parcel import BusyError
 from diagnose.tracking.record import KIND, Curve, TrainingRecord
 from diagnose.tracking.settings import settings_of
-from diagnose.tracking.store import TrackingError, shown_uri, store_uri
+from diagnose.tracking.store import TrackingError, shown_uri, store_uri, sync_command
 
 #: Epochs are sent together, no more often than this; after an error ever more rarely, up to the longest pause.
 _PAUSE, _LONGEST_PAUSE = 5.0, 120.0
@@ -35,13 +35,13 @@ _PAUSE, _LONGEST_PAUSE = 5.0, 120.0
 _MOST_WAITING = 100_000
 #: How long the end of the process may wait for a store, in seconds.
 _AT_EXIT = 60.0
-_UNSENT = Path("mlruns") / "unsent"
 
 
 @dataclass(frozen=True)
 class _End:
-    """What is known at the end of a training; without a diagnosis it was interrupted."""
+    """What is known at the end of a training: how long its log was; without a diagnosis it was interrupted."""
 
+    size: int
     report: RunReport | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -59,27 +59,20 @@ class LiveRun:
         Of the run, where it is one of our own.
     planned
         Epochs that are wanted, where that is known.
-    is_scratch
-        Whether the log's folder is nobody's, and goes when all is sent.
     say
-        Told in a line that the store does not answer, once.
+        Told in a line where the run is, and that the store does not answer, once each.
     """
 
     def __init__(
-        self,
-        store: str | None,
-        log: Path,
-        *,
-        name: str,
-        planned: int | None = None,
-        is_scratch: bool = False,
-        say: Callable[[str], None],
+        self, store: str | None, log: Path, *, name: str, planned: int | None = None, say: Callable[[str], None]
     ) -> None:
-        run_id, uri = _active(store)
-        self._uri, self._say, self._is_scratch, self._planned = uri, say, is_scratch, planned
+        _abandon_interrupted()
+        run_id, uri, is_autologged = _active(store)
+        self._uri, self._say, self._planned, self._is_autologged = uri, say, planned, is_autologged
         self._log = log
         record = TrainingRecord(
-            experiment="",
+            experiment="" if run_id else os.environ.get("MLFLOW_EXPERIMENT_NAME", ""),
+            experiment_id="" if run_id else os.environ.get("MLFLOW_EXPERIMENT_ID", ""),
             run=name,
             started=time.time(),
             ended=0.0,
@@ -90,14 +83,13 @@ class LiveRun:
         )
         self._parcel = parcel.begun(log, record, shown_uri(uri))
         self._run = run_id
-        self._autologs = _autologs()
         self._left_to_autolog: frozenset[str] = frozenset()
-        self._queue: queue.SimpleQueue[_End | tuple[int, Mapping[str, Any], Mapping[str, Any]]] = queue.SimpleQueue()
-        self._waiting: dict[str, list[tuple[float, float]]] = {}
-        self._known: dict[str, set[float]] = {}
+        self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._waiting: dict[str, list[tuple[float, float, float]]] = {}
+        self._known: dict[str, float] = {}
         self._facts: Mapping[str, Any] = {}
-        self._has_told = self._has_failed = False
-        self._is_ended = False
+        self._is_open = self._has_told = self._is_doubtful = self._has_failed = self._is_ended = False
+        self._owner = threading.get_ident()
         self._load = MachineLoad()
         self._load.start()
         self._thread = threading.Thread(target=self._work, name="kerasdx-mlflow", daemon=True)
@@ -118,21 +110,30 @@ class LiveRun:
         facts
             What is known of the training by now, the content of ``run.json``.
         """
-        if self._autologs:
+        if self._is_autologged:
             self._left_to_autolog |= frozenset(of_keras)
         mine = {name: value for name, value in row.items() if name not in self._left_to_autolog}
-        self._queue.put((epoch, mine, facts))
+        self._queue.put((epoch, mine, facts, time.time()))
 
     def end(self, report: RunReport, facts: Mapping[str, Any]) -> None:
         """Send what the whole training has come to; returns at once, see `flush`."""
-        self._is_ended = True
-        self._queue.put(_End(report, facts))
+        self._put_end(_End(self._size(), report, facts))
 
     def abandon(self) -> None:
         """Send what the log has of a training that was interrupted; nothing where it has ended."""
+        self._put_end(_End(self._size()))
+
+    def _put_end(self, end: _End) -> None:
         if not self._is_ended:
             self._is_ended = True
-            self._queue.put(_End())
+            self._queue.put(end)
+
+    def _size(self) -> int:
+        """Return where the training's part of the log ends: the log may grow before all is sent."""
+        try:
+            return self._log.stat().st_size
+        except OSError:
+            return 0
 
     def flush(self, seconds: float) -> bool:
         """Wait until all of an ended training is sent or given up, and return whether that is so."""
@@ -163,43 +164,44 @@ class LiveRun:
         except queue.Empty:
             return None
 
-    def _collect(self, epoch: int, row: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+    def _collect(self, epoch: int, row: Mapping[str, Any], facts: Mapping[str, Any], at: float) -> None:
         self._facts = facts
         if sum(map(len, self._waiting.values())) > _MOST_WAITING:
             self._waiting.clear()
+            self._has_failed = True
         for name, value in row.items():
             if name != "epoch" and isinstance(value, int | float):
-                self._waiting.setdefault(name, []).append((float(epoch), float(value)))
+                self._waiting.setdefault(name, []).append((float(epoch), float(value), at))
 
     def _try(self) -> bool:
         """Send what waits, and return whether the store took it."""
         from diagnose.tracking import sending
 
         try:
-            if not self._known:  # the first time: the run's settings, and the run itself where it is our own
-                self._run = sending.send(
-                    replace(self._parcel.record, parameters=settings_of(self._facts, self._planned), artifacts=()),
-                    self._uri,
-                )
+            if not self._is_open:  # the run's settings, and the run itself where it is our own
+                record = replace(self._parcel.record, parameters=settings_of(self._facts, self._planned), artifacts=())
+                self._run = sending.send(record, self._uri)
                 self._parcel = replace(self._parcel, run=self._run)
                 with suppress(OSError):
                     self._parcel.write()
-            sent = sending.append(self._run, self._waiting, time.time(), self._uri, is_repeated=self._has_failed)
+                self._is_open = True
+                self._say(f"MLflow run {self._run} in {self._parcel.store}")
+            sent = sending.append(self._run, self._waiting, self._uri, is_repeated=self._is_doubtful)
         except TrackingError as error:
-            self._has_failed = True
+            self._is_doubtful = self._has_failed = True
             if not self._has_told:
                 self._has_told = True
                 self._say(f"{error}; the training goes on, and the log has everything")
             return False
-        for name, steps in sent.items():
-            self._known.setdefault(name, set()).update(steps)
-        self._waiting, self._has_failed = {}, False
+        self._known.update(sent)
+        self._waiting, self._is_doubtful = {}, False
         return True
 
     def _conclude(self, end: _End) -> None:
         """Send the whole of the training."""
         machine = self._load.stop()
         if end.report is None:
+            self._parcel = replace(self._parcel, until=end.size)
             self._deliver(None)
             return
         record = replace(
@@ -207,47 +209,53 @@ class LiveRun:
             ended=time.time(),
             parameters=settings_of(end.facts, self._planned),
             datasets=dataset.of_data_facts(end.facts),
-            artifacts=tuple(path for path in (self._log, facts_beside(self._log)) if path.exists()),
         )
-        self._parcel = replace(self._parcel, record=record, state=parcel.State.UNSENT)
+        self._parcel = replace(self._parcel, record=record, state=parcel.State.UNSENT, until=end.size)
         with suppress(OSError):  # a full disk: the store may take it all the same
             self._parcel.write()
         whole = record.diagnosed(end.report)
         curves: dict[str, Curve] = {
             name: curve for name, curve in whole.curves.items() if name not in self._left_to_autolog
         }
-        self._deliver(replace(whole, curves=curves, machine=machine))
+        artifacts = tuple(path for path in record.artifacts if path.exists())
+        self._deliver(replace(whole, curves=curves, machine=machine, artifacts=artifacts))
 
     def _deliver(self, record: TrainingRecord | None) -> None:
+        # After a failure nobody knows which points have arrived.
+        known = {} if self._has_failed else self._known
         try:
-            self._parcel = self._parcel.deliver(record, uri=self._uri, known=self._known)
+            self._parcel = self._parcel.deliver(record, uri=self._uri, known=known)
         except (TrackingError, BusyError) as error:
             self._complain(str(error))
             return
-        if self._is_scratch:
-            parcel.discard(self._parcel)
+        self._parcel.discard()
 
     def _complain(self, reason: str) -> None:
         with suppress(Exception):  # at the end of the process there may be nobody to tell
-            console.complain(f"{reason}; it is kept: tune sync {self._log.parent}", "kerasdx")
+            console.complain(f"{reason}; it is kept: {sync_command(self._log.parent, self._parcel.store)}", "kerasdx")
 
 
-def unsent_log() -> Path:
-    """Return a log for a training that has none of its own, in the folder where it waits for the store."""
-    return _UNSENT / f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:8]}" / "run.csv"
+def _abandon_interrupted() -> None:
+    """End the trainings of this thread that were interrupted without being told: it trains one model at a time."""
+    for run in list(_living):
+        if run._owner == threading.get_ident():
+            run.abandon()
 
 
-def _active(store: str | None) -> tuple[str, str | None]:
-    """Return the run that is active, or empty, and the store; MLflow is not imported for this."""
+def _active(store: str | None) -> tuple[str, str | None, bool]:
+    """Return the run that is active in the store, or empty, the store, and whether MLflow's autologging logs there.
+
+    MLflow is not imported for this.
+    """
     mlflow = sys.modules.get("mlflow")
-    run = None
-    if mlflow is not None and hasattr(mlflow, "active_run"):
-        run = mlflow.active_run()
-        if run is not None:
-            return str(run.info.run_id), store or str(mlflow.get_tracking_uri())
-        if store is None and mlflow.is_tracking_uri_set():
-            store = str(mlflow.get_tracking_uri())
-    return os.environ.get("MLFLOW_RUN_ID", ""), store or store_uri(Path.cwd())
+    if mlflow is None or not hasattr(mlflow, "active_run"):
+        return os.environ.get("MLFLOW_RUN_ID", ""), store or store_uri(Path.cwd()), False
+    run = mlflow.active_run()
+    theirs = str(mlflow.get_tracking_uri()) if run is not None or mlflow.is_tracking_uri_set() else ""
+    if store is not None and (not theirs or shown_uri(store) != shown_uri(theirs)):
+        return "", store, False  # what is active is so in another store
+    run_id = str(run.info.run_id) if run is not None else os.environ.get("MLFLOW_RUN_ID", "")
+    return run_id, store or theirs or store_uri(Path.cwd()), run is not None and _autologs()
 
 
 def _autologs() -> bool:

@@ -177,6 +177,7 @@ def _gpus() -> Iterator[Probe]:
     import pynvml
 
     pynvml.nvmlInit()
+    _taken.append(True)
     for number in range(pynvml.nvmlDeviceGetCount()):
         yield _gpu(pynvml, f"gpu_{number}", pynvml.nvmlDeviceGetHandleByIndex(number))
 
@@ -200,7 +201,12 @@ def _gpu(pynvml: Any, name: str, handle: Any) -> Probe:
     return probe
 
 
+#: An entry for each time that it was.
+_taken: list[bool] = []
+
+
 def _release() -> None:
     """Give NVIDIA's library back, where it was taken."""
-    if "pynvml" in sys.modules:
+    while _taken:
+        _taken.pop()
         sys.modules["pynvml"].nvmlShutdown()

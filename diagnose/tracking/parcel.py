@@ -1,21 +1,22 @@
 """What a store is to get of a training, in a file beside its log: nothing is lost where a store is away.
 
-``run.mlflow.json`` beside ``run.csv`` is written before anything is sent, and afterwards says which run the log is in
-which store. After a power cut, a full disk or a lost network `tune sync` sends what has stayed behind: curves and
-diagnosis come from the log itself.
+``run.1a2b3c4d.mlflow.json`` beside ``run.csv``, one for each training, is written before anything is sent, and
+afterwards says which run the training is in which store. After a power cut, a full disk or a lost network `tune sync`
+sends what has stayed behind: curves and diagnosis come from the log itself, from the bytes that are the training's.
 """
 
 from __future__ import annotations
 
+import glob
 import json
 import os
-import shutil
 import tempfile
+import time
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
@@ -65,8 +66,8 @@ class Parcel:
         How far it has come.
     run
         Id of its run in the store, as soon as there is one.
-    until
-        How many bytes of the log are of this training or earlier ones; None: all.
+    since, until
+        The bytes of the log that are of this training; `until` is None while it goes on.
     reason
         Why it is not sent.
     """
@@ -77,6 +78,7 @@ class Parcel:
     record: TrainingRecord
     state: State = State.OPEN
     run: str = ""
+    since: int = 0
     until: int | None = None
     reason: str = ""
 
@@ -101,11 +103,24 @@ class Parcel:
             record = replace(record, artifacts=tuple(path.parent / artifact for artifact in record.artifacts))
             state = State(content.pop("state"))
             parcel = cls(path=path, record=record, state=state, **content)
+            parcel._check()
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise ValueError(f"is no record of a training: {error}") from None
-        if Path(parcel.log).name != parcel.log:  # nothing outside its folder is read
-            raise ValueError("is no record of a training: its log lies elsewhere")
         return parcel
+
+    def _check(self) -> None:
+        """Raise ValueError or TypeError where a file that may be anybody's asks for what it should not."""
+        texts = (self.log, self.store, self.run, self.reason, self.record.key, self.record.run, self.record.experiment)
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError("a name is no text")
+        if not all(isinstance(time, int | float) for time in (self.record.started, self.record.ended)):
+            raise TypeError("a time is no number")
+        if not all(end is None or isinstance(end, int) for end in (self.since, self.until)):
+            raise TypeError("a place in the log is no number")
+        folder = self.path.parent.resolve()
+        files: tuple[str | Path, ...] = (self.log, *self.record.artifacts)
+        if not all((folder / file).resolve().is_relative_to(folder) for file in files):
+            raise ValueError("it names files outside its folder")
 
     def write(self) -> None:
         """Write it in one step.
@@ -121,21 +136,22 @@ class Parcel:
             "store": self.store,
             "run": self.run,
             "log": self.log,
+            "since": self.since,
             "until": self.until,
             "reason": self.reason,
             "record": self.record.to_dict(),
         }
-        content["record"]["artifacts"] = [self._relative(path) for path in self.record.artifacts]
+        folder = self.path.parent
+        # Relative, they stay right where the folder is moved; what lies outside is not read again.
+        content["record"]["artifacts"] = [
+            path.relative_to(folder).as_posix() for path in self.record.artifacts if path.is_relative_to(folder)
+        ]
         draft = self.path.with_name(f".{self.path.name}.tmp")
         try:
             draft.write_text(json.dumps(content, indent=1, default=str), encoding="utf-8")
             os.replace(draft, self.path)
         finally:
             draft.unlink(missing_ok=True)
-
-    def _relative(self, path: Path) -> str:
-        """Return a path that stays right where the folder is moved."""
-        return os.path.relpath(path, self.path.parent) if path.is_relative_to(self.path.parent) else str(path)
 
     @property
     def log_path(self) -> Path:
@@ -173,10 +189,10 @@ class Parcel:
         with self.held():
             try:
                 if record is not None:
-                    run = send(record, uri or usable_uri(self.store), known=known)
+                    run = send(record, uri or usable_uri(self.store), known=known, run=self.run)
                 else:
                     with self._whole() as whole:
-                        run = send(whole, uri or usable_uri(self.store), known=known)
+                        run = send(whole, uri or usable_uri(self.store), run=self.run)
             except TrackingError as error:
                 with suppress(OSError):  # a full disk: it waits as it was
                     replace(self, state=State.UNSENT, reason=str(error)[:_MOST_REASON]).write()
@@ -196,16 +212,14 @@ class Parcel:
         ------
         BusyError
             One is doing so.
-        TrackingError
-            There is no room for a lock, or no right to.
         """
         lock = FileLock(self.path.with_name(f".{self.path.name}.lock"))
         try:
             lock.acquire(timeout=0)
         except Timeout:
             raise BusyError(f"{self.path} is being sent by another process") from None
-        except OSError as error:
-            raise TrackingError(f"{self.path.parent}: {error.strerror or error}") from None
+        except OSError:  # a folder that cannot be written to: what is to be sent is at hand
+            pass
         try:
             yield
         finally:
@@ -213,35 +227,44 @@ class Parcel:
 
     @contextmanager
     def _whole(self) -> Iterator[TrainingRecord]:
-        """Yield the record with what its log says."""
+        """Yield the record with what its part of the log says."""
         from diagnose.analyze import Selection
         from diagnose.api import diagnose_source
         from diagnose.readers import ReadError
 
+        size = self.log_path.stat().st_size if self.log_path.exists() else 0
+        until = self._end(size)
+        files = [path for path in self.record.artifacts if path.exists() and path != self.log_path]
+        record = self.record
+        if until < size:  # later trainings have written ``run.json`` anew
+            files = [path for path in files if path != facts_beside(self.log_path)]
+        elif facts := facts_in(facts_beside(self.log_path)):
+            parameters, datasets = record.parameters or settings_of(facts), record.datasets or of_data_facts(facts)
+            record = replace(record, parameters=parameters, datasets=datasets)
+        if self.state is State.OPEN:  # its process died
+            record = replace(record, ended=self.log_path.stat().st_mtime if size else record.started, is_failed=True)
+        if until <= self.since:  # it ended before its first epoch did
+            yield replace(record, artifacts=tuple(files))
+            return
         with tempfile.TemporaryDirectory(prefix="kerasdx-") as scratch:
             log = self.log_path
-            if self.until is not None:
+            if until < size:
                 log = Path(scratch) / self.log
                 with self.log_path.open("rb") as whole, log.open("wb") as part:
-                    part.write(whole.read(self.until))
-            files = tuple(path for path in (log, facts_beside(log)) if path.exists())
-            others = tuple(path for path in self.record.artifacts if path.exists() and path.name not in _names(files))
-            facts = (facts_in(facts_beside(log)) or {}) if self.until is None else {}
-            record = replace(
-                self.record,
-                artifacts=files + others,
-                parameters=self.record.parameters or settings_of(facts),
-                datasets=self.record.datasets or of_data_facts(facts),
-            )
-            if self.state is State.OPEN:  # its process died
-                ended = log.stat().st_mtime if log.exists() else record.started
-                record = replace(record, ended=ended, is_failed=True)
+                    part.write(whole.read(until))
+            record = replace(record, artifacts=(log, *files))
             try:
                 report = diagnose_source(str(log), Selection(), {}).runs[-1]
-            except ReadError:  # it ended before its first epoch did
+            except ReadError:
                 yield record
             else:
-                yield record.diagnosed(report)
+                yield record.diagnosed(replace(report, run=replace(report.run, source=str(self.log_path))))
+
+    def _end(self, size: int) -> int:
+        """Return where its part of the log ends: where the next training begins, if it did not come to note its end."""
+        if self.until is not None:
+            return min(self.until, size)
+        return min((box.since for box in of_log(self.log_path) if box.since > self.since), default=size)
 
     def is_busy(self) -> bool:
         """Whether the training that writes the log goes on."""
@@ -251,60 +274,69 @@ class Parcel:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            return True
+            return self._end(-1) < 0  # the lock may be that of a later training
         except OSError:
             return False
         lock.release()
         return False
 
-
-def _names(paths: tuple[Path, ...]) -> set[str]:
-    return {path.name for path in paths}
-
-
-def beside(log: Path) -> Path:
-    """Return where the parcel of a log is: ``run.mlflow.json`` beside ``run.csv``."""
-    return log.with_name(log.stem + SUFFIX)
-
-
-def of_log(log: Path) -> Parcel | None:
-    """Return the parcel of a log; None where there is none, or one that cannot be read."""
-    try:
-        return Parcel.read(beside(log))
-    except (OSError, ValueError):
-        return None
+    def discard(self) -> None:
+        """Remove what lies in ``mlruns/unsent`` of a training that is sent; what lies elsewhere stays."""
+        folder = self.path.parent
+        if folder.parts[-3:-1] != _UNSENT or self.state is not State.SENT:
+            return
+        with suppress(OSError):
+            for path in (self.log_path, facts_beside(self.log_path), self.path, *folder.glob(".*.lock")):
+                path.unlink(missing_ok=True)
+            folder.rmdir()
+            folder.parent.rmdir()  # unless others wait there
 
 
-def begun(log: Path, record: TrainingRecord, store: str) -> Parcel:
-    """Return, and write, the parcel of a training that begins; one of an earlier training that waits is kept.
+#: Where the logs lie of trainings that have none of their own, under the working directory.
+_UNSENT = ("mlruns", "unsent")
 
-    Raises
-    ------
-    OSError
-        It cannot be written.
+
+def unsent_log() -> Path:
+    """Return a log for a training that has none of its own, in a folder where it waits for the store."""
+    return Path(*_UNSENT) / f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:8]}" / "run.csv"
+
+
+def of_log(log: Path) -> list[Parcel]:
+    """Return the parcels of a log, the newest first; those that cannot be read are left out."""
+    found = []
+    for path in log.parent.glob(f"{glob.escape(log.stem)}*{SUFFIX}"):
+        with suppress(OSError, ValueError):
+            parcel = Parcel.read(path)
+            if parcel.log == log.name:
+                found.append(parcel)
+    return sorted(found, key=lambda parcel: -parcel.record.started)
+
+
+def begun(log: Path, record: TrainingRecord, store: str, state: State = State.OPEN) -> Parcel:
+    """Return, and write, the parcel of a training that begins, or of one that was not to be sent while it went on.
+
+    Of earlier trainings of the log what is sent is forgotten, and what waits goes on waiting. Where it cannot be
+    written (a full disk) the store may take the training all the same.
     """
-    set_aside(log)
-    parcel = Parcel(beside(log), log.name, store, record)
-    parcel.write()
+    since = log.stat().st_size if state is State.OPEN and log.exists() else 0
+    for earlier in of_log(log):
+        if earlier.state is State.SENT:
+            with suppress(OSError):
+                earlier.path.unlink()
+    path = log.with_name(f"{log.stem}.{uuid.uuid4().hex[:8]}{SUFFIX}")
+    parcel = Parcel(path, log.name, store, record, state, since=since)
+    with suppress(OSError):
+        parcel.write()
     return parcel
 
 
-def set_aside(log: Path) -> None:
-    """Keep what waits of the trainings that a log has now under another name: the log will grow.
-
-    Raises
-    ------
-    OSError
-        It cannot be renamed.
-    """
-    earlier = of_log(log)
-    if earlier is None or earlier.state is State.SENT:
-        return
-    free = (log.with_name(f"{log.stem}.{number}{SUFFIX}") for number in count(1))
-    path = next(path for path in free if not path.exists())
-    until = log.stat().st_size if log.exists() else 0
-    replace(earlier, path=path, until=earlier.until or until).write()
-    earlier.path.unlink()
+def follow(log: Path, renamed: Path) -> None:
+    """Let the parcels of a log know that it was renamed, within its folder."""
+    for parcel in of_log(log):
+        with suppress(OSError):
+            facts = {log: renamed, facts_beside(log): facts_beside(renamed)}
+            artifacts = tuple(facts.get(path, path) for path in parcel.record.artifacts)
+            replace(parcel, log=renamed.name, record=replace(parcel.record, artifacts=artifacts)).write()
 
 
 def waiting(folder: Path) -> tuple[list[Parcel], Mapping[Path, str]]:
@@ -328,11 +360,3 @@ def waiting(folder: Path) -> tuple[list[Parcel], Mapping[Path, str]]:
         if parcel.state is not State.SENT and not parcel.is_busy():
             found.append(parcel)
     return sorted(found, key=lambda parcel: parcel.record.started), broken
-
-
-def discard(parcel: Parcel) -> None:
-    """Remove the folder of a parcel that nobody asked for, once it is sent."""
-    folder = parcel.path.parent
-    shutil.rmtree(folder, ignore_errors=True)
-    with suppress(OSError):  # others wait there
-        folder.parent.rmdir()

@@ -37,6 +37,8 @@ class TrainingRecord:
     ----------
     experiment, run
         Names for people; the experiment is that which MLflow's own variables name where it is empty.
+    experiment_id
+        Of the experiment, where that is known and the store has it.
     started, ended
         Seconds since 1970; `ended` is 0 where it goes on.
     parameters
@@ -87,6 +89,7 @@ class TrainingRecord:
     parent_key: str = ""
     key: str = ""
     run_id: str = ""
+    experiment_id: str = ""
 
     def diagnosed(self, report: RunReport, *, with_curves: bool = True) -> TrainingRecord:
         """Return the record with what a diagnosis adds: curves, health, a description, the report as files.

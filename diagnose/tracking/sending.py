@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from diagnose.readers.mlflow import without_password
 from diagnose.tracking import dataset, source
@@ -26,11 +27,16 @@ _OURS, _OURS_END = "<!-- kerasdx -->", "<!-- /kerasdx -->"
 _NOT_IN_NAMES = re.compile(r"[^\w./\- ]")
 _MOST_NAME, _MOST_PARAMETER, _MOST_TAG = 250, 6000, 5000
 
-#: Metric -> steps of the points that a store has.
-Known = Mapping[str, Collection[float]]
+#: Metric -> the last epoch of it that the caller has stored, and all before.
+Known = Mapping[str, float]
+#: (epoch, value, seconds since 1970).
+Timed = Sequence[tuple[float, float, float]]
+_Points = TypeVar("_Points", bound=tuple[float, ...])
 
 
-def send(record: TrainingRecord, uri: str | None = None, *, known: Known | None = None, again: bool = False) -> str:
+def send(
+    record: TrainingRecord, uri: str | None = None, *, known: Known | None = None, run: str = "", again: bool = False
+) -> str:
     """Store a training as a run, or add what is missing to the run that it is already.
 
     Parameters
@@ -41,6 +47,8 @@ def send(record: TrainingRecord, uri: str | None = None, *, known: Known | None 
         The store; None: `store.store_uri` of the working directory. A database file is made where there is none.
     known
         Points that were stored before by the caller: they are not asked for again.
+    run
+        Id of the run, where the caller has it from an earlier call; of a record with a key.
     again
         Whether a run that is whole is updated; if not, it is left as it is.
 
@@ -55,7 +63,7 @@ def send(record: TrainingRecord, uri: str | None = None, *, known: Known | None 
         MLflow is not installed, or the store cannot be written to.
     """
     with connected(uri) as (client, uri):
-        run_id, there, record = _opened(client, uri, record)
+        run_id, there, record = _opened(client, uri, record, run)
         if not again and record.key and there is not None and there.data.tags.get(_IS_WHOLE) == record.key:
             return run_id
         try:
@@ -75,8 +83,8 @@ def send(record: TrainingRecord, uri: str | None = None, *, known: Known | None 
 
 
 def append(
-    run_id: str, points: Mapping[str, Curve], time: float, uri: str | None = None, *, is_repeated: bool = False
-) -> dict[str, set[float]]:
+    run_id: str, points: Mapping[str, Timed], uri: str | None = None, *, is_repeated: bool = False
+) -> dict[str, float]:
     """Add points to the curves of a run that goes on, in one batch.
 
     Parameters
@@ -84,9 +92,7 @@ def append(
     run_id
         The run.
     points
-        Column -> (epoch, value) pairs.
-    time
-        Seconds since 1970.
+        Column -> (epoch, value, seconds since 1970).
     uri
         As of `send`.
     is_repeated
@@ -104,19 +110,24 @@ def append(
     """
     named = dict(zip(_valid_names(points), points.values(), strict=True))
     with connected(uri) as (client, _uri):
-        missing: Mapping[str, Curve] = named
+        missing: Mapping[str, Timed] = named
         if is_repeated:
             stored = client.get_run(run_id).data.metrics
-            missing = {name: _without_stored(client, run_id, name, curve, stored, {}) for name, curve in named.items()}
-        client.log_batch(run_id, metrics=_metrics(missing, time))
-    return {name: {epoch for epoch, _ in curve} for name, curve in named.items()}
+            begun = min((_milliseconds(at) for points in named.values() for *_, at in points), default=0)
+            missing = {
+                name: _without_stored(client, run_id, name, curve, stored, {}, begun) for name, curve in named.items()
+            }
+        client.log_batch(run_id, metrics=_timed(missing))
+    return {name: max(epoch for epoch, *_ in curve) for name, curve in named.items() if curve}
 
 
-def _opened(client: Any, uri: str, record: TrainingRecord) -> tuple[str, Any, TrainingRecord]:
+def _opened(client: Any, uri: str, record: TrainingRecord, run: str) -> tuple[str, Any, TrainingRecord]:
     """Return the id of a record's run, the run as it is, or None where it has just been made, and whose child it is."""
     if record.run_id:
         return record.run_id, client.get_run(record.run_id), record
-    experiment = experiment_id(client, record.experiment, artifacts_of(uri))
+    if run and record.key and (found := _by_id(client, run, record.key)):
+        return run, found, record
+    experiment = experiment_id(client, record.experiment, artifacts_of(uri), record.experiment_id)
     if record.parent_key and not record.parent:
         parent = _run_of(client, experiment, record.parent_key)
         if parent is None:
@@ -141,6 +152,15 @@ def _run_of(client: Any, experiment: str, key: str) -> Any:
     return chosen
 
 
+def _by_id(client: Any, run: str, key: str) -> Any:
+    """Return a run by its id; None where this store has none of this id and key: it is another one."""
+    with suppress(Exception):
+        found = client.get_run(run)
+        if found.data.tags.get(_KEY) == _stored_key(key):
+            return found
+    return None
+
+
 def _runs_of(client: Any, experiment: str, key: str) -> list[Any]:
     return list(client.search_runs([experiment], f"tags.`{_KEY}` = '{_stored_key(key)}'", max_results=20))
 
@@ -162,32 +182,48 @@ def _write(client: Any, run_id: str, record: TrainingRecord, there: Any, known: 
     """Write parameters, metrics, tags and data sets, but for what is stored."""
     # A name that is a curve and a metric too would get a point that was never measured.
     names = _valid_names([*record.curves, *record.metrics])
-    curves = dict(zip(names, record.curves.values(), strict=False))
+    curves = dict(zip(names, _counted(record.curves), strict=False))
     single = dict(zip(names[len(curves) :], record.metrics.values(), strict=True))
     params = _params(record)
     if there is not None:
         stored = there.data
+        # In a run of somebody else's an earlier training may have written the same steps.
+        since = _milliseconds(record.started) if record.run_id else 0
         curves = {
-            name: _without_stored(client, run_id, name, curve, stored.metrics, known) for name, curve in curves.items()
+            name: _without_stored(client, run_id, name, curve, stored.metrics, known, since)
+            for name, curve in curves.items()
         }
         single = {name: value for name, value in single.items() if not _same(stored.metrics.get(name), value)}
         params = [param for param in params if param.key not in stored.params]  # they cannot be changed
     # MLflow's page that compares runs shows what it finds first: the health, and how many findings there are.
-    points = {**{name: [(0.0, value)] for name, value in single.items()}, **curves}
-    metrics = _metrics(points, record.ended or record.started) + _machine(record, there)
+    # Of points of one step MLflow takes the latest for the value: an update is of now.
+    now = time.time() if there is not None else record.ended or record.started
+    metrics = _metrics({name: [(0.0, value)] for name, value in single.items()}, now)
+    metrics += _metrics(curves, record.ended or record.started) + _machine(record, there)
     client.log_batch(run_id, metrics=metrics, params=params, tags=_tags(record, there))
     # Where somebody else, as autologging does, has named the data, that is the better name.
     if record.datasets and not (record.run_id and there.inputs and there.inputs.dataset_inputs):
         client.log_inputs(run_id, datasets=dataset.inputs(record.datasets))
 
 
-def _without_stored(client: Any, run_id: str, name: str, curve: Curve, stored: Collection[str], known: Known) -> Curve:
-    """Return the points of a curve that a run has not yet, whoever has written those that it has."""
-    rest = [point for point in curve if point[0] not in known.get(name, ())]
-    if not rest or name not in stored:
+def _without_stored(
+    client: Any, run_id: str, name: str, curve: Sequence[_Points], stored: Collection[str], known: Known, since: int
+) -> Sequence[_Points]:
+    """Return the points of a curve that a run has not yet, whoever has written those that it has since then."""
+    rest = [point for point in curve if point[0] > known.get(name, -math.inf)]
+    if not rest or name in known or name not in stored:
         return rest
-    steps = {point.step for point in client.get_metric_history(run_id, name)}
+    steps = {point.step for point in client.get_metric_history(run_id, name) if point.timestamp >= since}
     return [point for point in rest if int(point[0]) not in steps]
+
+
+def _counted(curves: Mapping[str, Curve]) -> list[Curve]:
+    """Return curves by whole numbers, as MLflow takes them: where epochs have fractions, all are counted instead."""
+    epochs = sorted({epoch for curve in curves.values() for epoch, _ in curve})
+    if all(epoch == int(epoch) for epoch in epochs):
+        return list(curves.values())
+    place = {epoch: float(number) for number, epoch in enumerate(epochs)}
+    return [[(place[epoch], value) for epoch, value in curve] for curve in curves.values()]
 
 
 def _same(stored: float | None, value: float) -> bool:
@@ -205,23 +241,24 @@ def _write_files(client: Any, run_id: str, record: TrainingRecord) -> None:
 
 
 def _metrics(curves: Mapping[str, Curve], time: float) -> list[Any]:
+    return _timed({name: [(epoch, value, time) for epoch, value in curve] for name, curve in curves.items()})
+
+
+def _timed(curves: Mapping[str, Timed]) -> list[Any]:
     from mlflow.entities import Metric
 
-    stamp = _milliseconds(time)
-    return [Metric(name, float(value), stamp, int(epoch)) for name, curve in curves.items() for epoch, value in curve]
+    return [
+        Metric(name, float(value), _milliseconds(at), int(step))
+        for name, points in curves.items()
+        for step, value, at in points
+    ]
 
 
 def _machine(record: TrainingRecord, there: Any) -> list[Any]:
     """Return how busy the machine was; nothing where MLflow's own measuring, or a call before, has told."""
-    from mlflow.entities import Metric
-
     if there is not None and any(name.startswith("system/") for name in there.data.metrics):
         return []
-    return [
-        Metric(name, value, _milliseconds(time), int(sample))
-        for name, points in record.machine.items()
-        for sample, value, time in points
-    ]
+    return _timed(record.machine)
 
 
 def _params(record: TrainingRecord) -> list[Any]:
@@ -234,13 +271,10 @@ def _params(record: TrainingRecord) -> list[Any]:
 def _tags(record: TrainingRecord, there: Any) -> list[Any]:
     from mlflow.entities import RunTag
 
-    note = record.note
-    if note and record.run_id:
-        note = _merged(there.data.tags.get(_NOTE, ""), note)
-    tags = {**record.tags, **({_NOTE: note} if note else {}), **_parent(record)}
-    return [
-        RunTag(name, _cut(str(value), _MOST_TAG)) for name, value in zip(_valid_names(tags), tags.values(), strict=True)
-    ]
+    note = _merged(there.data.tags.get(_NOTE, "") if there is not None else "", record.note) if record.note else ""
+    tags = {name: _cut(str(value), _MOST_TAG) for name, value in {**record.tags, **_parent(record)}.items()}
+    tags |= {_NOTE: note} if note else {}
+    return [RunTag(name, value) for name, value in zip(_valid_names(tags), tags.values(), strict=True)]
 
 
 def _parent(record: TrainingRecord) -> dict[str, str]:
@@ -248,12 +282,12 @@ def _parent(record: TrainingRecord) -> dict[str, str]:
 
 
 def _merged(there: str, note: str) -> str:
-    """Return the description of somebody's run with ours in it, in place of the one that was ours before."""
+    """Return a description with ours in it, in place of what was ours before; nothing where there is no room."""
     before, _, rest = there.partition(_OURS)
     after = rest.partition(_OURS_END)[2]
     room = _MOST_TAG - len(before) - len(after) - len(_OURS) - len(_OURS_END) - 8
     if room < len(_OURS):
-        return there
+        return ""
     parts = (before.strip(), f"{_OURS}\n{_cut(note, room)}\n{_OURS_END}", after.strip())
     return "\n\n".join(part for part in parts if part)
 
@@ -265,7 +299,7 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list | tuple):
-        return ", ".join(map(_text, value))
+        return _cut(", ".join(map(_text, value)), _MOST_PARAMETER)
     return _cut(str(value), _MOST_PARAMETER)
 
 

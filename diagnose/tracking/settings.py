@@ -19,6 +19,7 @@ def settings_of(facts: Mapping[str, Any], planned: int | None = None) -> dict[st
     optimizer = {**(facts.get("optimizer_config") or {})}
     if isinstance(schedule := optimizer.get("learning_rate"), Mapping):
         optimizer["schedule"] = schedule.get("class")
+    optimizer.pop("name", None)  # Keras numbers it, adam_1, and the class is what is told
     optimizer["learning_rate"] = facts.get("learning_rate")
     numbers = {f"optimizer.{name}": value for name, value in optimizer.items() if isinstance(value, int | float | str)}
     known = {

@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -16,6 +16,8 @@ _COMMIT, _BRANCH, _URL = "mlflow.source.git.commit", "mlflow.source.git.branch",
 _DIRTY = "git.dirty"
 #: Seconds for all that git is asked: a training does not wait for a repository of a million files.
 _PATIENCE = 0.8
+#: Seconds for which an answer holds.
+_FRESH = 30.0
 #: Git is neither to ask for a password nor to write into the repository, and to answer in one form everywhere.
 _ENVIRONMENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
 #: A repository may name programs that git starts when it looks at files; those of others are not run.
@@ -35,13 +37,13 @@ def tags() -> dict[str, str]:
         about a second is not there.
     """
     with suppress(OSError):  # a working directory that was removed
-        return dict(_tags(os.getcwd(), os.getpid()))
+        return dict(_tags(os.getcwd(), os.getpid(), int(time.monotonic() / _FRESH)))
     return {}
 
 
-@cache
-def _tags(folder: str, process: int) -> Mapping[str, str]:
-    del process  # a fork may be of another user
+@lru_cache(maxsize=4)
+def _tags(folder: str, process: int, period: int) -> Mapping[str, str]:
+    del process, period  # a fork may be of another user, and a notebook goes on after a commit
     found = {**_of_context(), **_of_repository(Path(folder))}
     return {name: value[:_MOST] for name, value in found.items() if value}
 
@@ -73,10 +75,24 @@ def _of_repository(folder: Path) -> dict[str, str]:
     if remotes:
         remote = "origin" if "origin" in remotes else remotes[0]
         found[_URL] = without_credentials(_git(folder, end, "config", "--get", f"remote.{remote}.url") or "")
-    changed = _git(folder, end, "status", "--porcelain", "--untracked-files=no", "--ignore-submodules=all")
+    changed = _git(
+        folder,
+        end,
+        *_without_filters(folder, end),
+        "status",
+        "--porcelain",
+        "--untracked-files=no",
+        "--ignore-submodules=all",
+    )
     if changed is not None:
         found[_DIRTY] = str(bool(changed)).lower()
     return found
+
+
+def _without_filters(folder: Path, end: float) -> list[str]:
+    """Return options with which git starts none of the programs that a repository has for looking at its files."""
+    names = _git(folder, end, "config", "--name-only", "--get-regexp", r"^filter\..*\.(clean|process)$") or ""
+    return [part for name in names.splitlines() for part in ("-c", f"{name}=")]
 
 
 def _git(folder: Path, end: float, *arguments: str) -> str | None:

@@ -156,7 +156,7 @@ def search_views(
         where=trials_of(parent),
         charts=(
             # A trial without a score is missing where a score is an axis, and those are the sickest: two charts.
-            Chart("Settings and health (red: sick)", axes, (*faults, FINDINGS)),
+            Chart("Settings and health (red: most findings)", axes, (*faults, FINDINGS)),
             *([Chart("Settings, health and score", axes, (SCORE, *scores))] if scores else []),
         ),
     )

@@ -14,7 +14,7 @@ from diagnose.report import Report, RunReport
 from diagnose.tracking import parcel
 from diagnose.tracking.record import KIND, TrainingRecord
 from diagnose.tracking.sending import send
-from diagnose.tracking.store import TrackingError, shown_uri, store_uri, usable_uri
+from diagnose.tracking.store import StoreAwayError, TrackingError, shown_uri, store_uri, usable_uri
 
 _EXPERIMENT = "diagnose"
 
@@ -66,10 +66,12 @@ def write_back(report: Report, store: str | None, progress: Callable[[int, str],
             record, uri = _record(each, store)
             runs.append(send(record.diagnosed(each, with_curves=not record.run_id), uri, again=True))
             shown = shown or shown_uri(uri)
+        except StoreAwayError as error:  # the others would wait for it in vain
+            left = len(report.runs) - number
+            errors.append(f"{error}" + (f"; {left} more runs were not tried" if left else ""))
+            break
         except TrackingError as error:
             errors.append(f"{each.run.title}: {error}")
-            if not runs and len(errors) > 1:  # the store is away: the others would wait for it in vain
-                break
     return Written(tuple(runs), shown, tuple(dict.fromkeys(errors)))
 
 
@@ -78,7 +80,7 @@ def _record(report: RunReport, store: str | None) -> tuple[TrainingRecord, str]:
     if run_id := _run_id(report):
         return _onto(run_id), store or usable_uri(str(report.run.config["mlflow"]["store"]))
     log = Path(report.source)
-    known = parcel.of_log(log) if report.run.part is None else None
+    known = next(iter(parcel.of_log(log)), None) if report.run.part is None else None
     if known is not None and known.run and (store is None or shown_uri(store) == known.store):
         return _onto(known.run), store or usable_uri(known.store)
     return _new(report, log), store or store_uri(Path.cwd())
@@ -101,7 +103,9 @@ def _new(report: RunReport, log: Path) -> TrainingRecord:
     is_file = log.is_file()
     place = os.path.realpath(log) if is_file else report.source
     part = report.run.part
-    identity = f"{place} {part.label or part.index}" if part else place
+    # Another training whose log has taken this one's place begins otherwise.
+    first = [(series.name, *series.values[:1].tolist()) for series in report.run.series]
+    identity = f"{place} {part.label or part.index if part else ''} {first}"
     ended = log.stat().st_mtime if is_file else time.time()
     parameters = report.run.config.get("hyperparameters") or {}
     return TrainingRecord(

@@ -145,8 +145,7 @@ def test_a_store_by_its_address(here: Path, tmp_path_factory: pytest.TempPathFac
     monitor = Monitor("run.csv", mlflow=other)
     fit(monitor)
     monitor.flush()
-    box = parcel.of_log(Path("run.csv"))
-    assert box is not None
+    (box,) = parcel.of_log(Path("run.csv"))
     assert box.state is State.SENT
     assert MlflowClient(tracking_uri=other).get_run(box.run).data.metrics["epochs_run"] == 3
 
@@ -158,6 +157,47 @@ def test_the_training_is_the_same_to_the_last_bit(here: Path) -> None:
         watched = fit(Monitor("run.csv", mlflow=True))
     for one, other in zip(plain.get_weights(), watched.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_two_trainings_of_one_log_are_two_runs(here: Path) -> None:
+    mlflow.set_experiment("two")
+    monitor = Monitor("run.csv", mlflow=True)
+    fit(monitor)
+    fit(monitor, epochs=5)  # before the first one is sent
+    monitor.flush()
+    boxes = parcel.of_log(Path("run.csv"))
+    live._finish()
+    client = MlflowClient()
+    runs = client.search_runs([client.get_experiment_by_name("two").experiment_id])
+    assert sorted(run.data.metrics["epochs_run"] for run in runs) == [3, 5]
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert boxes[0].run in {run.info.run_id for run in runs}
+    assert parcel.waiting(here) == ([], {})
+
+
+def test_a_second_training_in_one_run_loses_nothing(here: Path) -> None:
+    with mlflow.start_run() as run:
+        for _ in range(2):
+            monitor = Monitor("run.csv", mlflow=True)
+            fit(monitor)
+            monitor.flush()
+    assert steps(run.info.run_id, "loss") == [0, 0, 1, 1, 2, 2]
+
+
+def test_an_active_run_of_another_store_is_left_alone(here: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    other = f"sqlite:///{tmp_path_factory.mktemp('other')}/mlflow.db"
+    with mlflow.start_run() as run:
+        monitor = Monitor("run.csv", mlflow=other)
+        fit(monitor)
+    monitor.flush()
+    assert mlflow.get_run(run.info.run_id).data.metrics == {}
+    assert len(MlflowClient(tracking_uri=other).search_runs(["0"])) == 1
+
+
+@pytest.mark.parametrize("wrong", [3, None, Path("x")])
+def test_what_is_no_store_is_refused(wrong: Any) -> None:
+    with pytest.raises(ValueError, match="mlflow is True, False or the address of a store"):
+        Monitor("run.csv", mlflow=wrong)
 
 
 def test_a_copy_has_the_wish_and_not_the_connection(here: Path) -> None:
@@ -238,24 +278,28 @@ class TestFaults:
         assert time.monotonic() - begun < 60
         monitor.flush()
 
-    def test_an_interrupted_training_is_sent_when_the_next_one_begins(self, here: Path) -> None:
+    @pytest.mark.parametrize("again", ["the same", "another"])
+    def test_an_interrupted_training_is_sent_when_the_next_one_begins(self, here: Path, again: str) -> None:
         class Interrupt(keras.callbacks.Callback):
             def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-                raise KeyboardInterrupt
+                if epoch == 1:
+                    raise KeyboardInterrupt
 
-        first = Monitor("first.csv", mlflow=True)
+        first = Monitor("run.csv", mlflow=True)
         with pytest.raises(KeyboardInterrupt):
             compiled().fit(X, Y, epochs=3, verbose=0, callbacks=[first, Interrupt()])
-        tracked = first._tracked
-        assert tracked is not None
-        fit(first)
-        assert tracked.flush(60)
-        first.flush()
+        interrupted = first._tracked
+        assert interrupted is not None
+        second = first if again == "the same" else Monitor("run.csv", mlflow=True)
+        fit(second)
+        assert interrupted.flush(60)
+        second.flush()
         client = MlflowClient()
-        runs = client.search_runs(
-            ["0"], "tags.`kerasdx.kind` = 'training'", order_by=["start_time DESC"], max_results=2
-        )
+        order = ["start_time DESC"]
+        runs = client.search_runs(["0"], "tags.`kerasdx.kind` = 'training'", order_by=order, max_results=2)
         assert [run.info.status for run in runs] == ["FINISHED", "FAILED"]
+        # Keras interrupts before Monitor has heard of the second epoch's end, or after.
+        assert [steps(run.info.run_id, "loss") for run in runs] == [[0, 1, 2], [0, 1]]
 
     @pytest.mark.long
     @pytest.mark.parametrize("end", ["kill", "exit"])
@@ -281,8 +325,7 @@ compiled().fit(X, Y, epochs=5, verbose=0, callbacks=[Monitor("run.csv", mlflow={
             assert any(line == "now\n" for line in process.stdout)
             process.send_signal(signal.SIGKILL)
         process.communicate(timeout=240)
-        box = parcel.of_log(here / "run.csv")
-        assert box is not None
+        (box,) = parcel.of_log(here / "run.csv")
         assert box.state is (State.OPEN if end == "kill" else State.SENT)
         run = box.deliver().run if end == "kill" else box.run
         assert mlflow.get_run(run).info.status == ("FAILED" if end == "kill" else "FINISHED")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from diagnose import diagnose
 from diagnose.check import Fault, load_checks
+from diagnose.finding import Severity
 from diagnose.report import RunReport
-from diagnose.tracking.health import health_of
+from diagnose.tracking.health import health_of, score
 from diagnose.tracking.record import TrainingRecord, texts_of
 
 HEALTHY = {"loss": [1 / (1 + 0.3 * i) for i in range(30)], "val_loss": [1.05 / (1 + 0.29 * i) for i in range(30)]}
@@ -47,6 +50,13 @@ def test_runs_sort_by_how_bad_they_are() -> None:
     scores = [health_of(report(curves)).metrics["health/score"] for curves in (NAN, OVERFIT, HEALTHY)]
     assert scores == sorted(scores)
     assert scores[0] < scores[1] < scores[2]
+
+
+def test_no_critical_run_is_above_one_with_a_warning_whatever_explains_it() -> None:
+    finding = report(NAN).findings[0]
+    critical = replace(finding, caused_by=("learning-rate-too-low",), confidence=0.1)
+    warning = replace(finding, severity=Severity.WARNING, confidence=1.0)
+    assert score((critical, warning)) < score((warning,)) < score((replace(warning, severity=Severity.INFO),)) < 100
 
 
 def test_what_could_not_be_judged_is_not_called_healthy() -> None:

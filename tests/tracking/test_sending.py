@@ -5,9 +5,11 @@ import math
 import os
 import re
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -93,7 +95,7 @@ class TestStored:
     def test_tags_and_the_description(self, here):
         tags = stored(send(RECORD)).data.tags
         assert tags["diagnosis.verdict"] == "warning"
-        assert tags["mlflow.note.content"].startswith("# A run")
+        assert "# A run" in tags["mlflow.note.content"]
 
     def test_files_and_folders_beside_the_store(self, here, tmp_path):
         (tmp_path / "figures").mkdir()
@@ -129,7 +131,7 @@ class TestStored:
     def test_texts_that_are_too_long_are_cut(self, here):
         data = stored(send(replace(RECORD, parameters={"a": "x" * 9000}, note="y" * 9000))).data
         assert data.params["a"] == "x" * 5999 + "…"
-        assert len(data.tags["mlflow.note.content"]) == 5000
+        assert 4900 < len(data.tags["mlflow.note.content"]) <= 5000
 
 
 class TestDiagnosed:
@@ -218,10 +220,22 @@ class TestFailure:
 
     def test_a_file_that_is_no_database(self, tmp_path):
         (tmp_path / "mlflow.db").write_text("no database at all" * 100)
-        self.fails(f"sqlite:///{tmp_path}/mlflow.db", "file is not a database")
+        self.fails(f"sqlite:///{tmp_path}/mlflow.db", "is no store of MLflow's; name another file")
+
+    def test_the_database_of_another_program_is_left_alone(self, tmp_path):
+        with closing(sqlite3.connect(tmp_path / "app.db")) as connection:
+            connection.execute("CREATE TABLE t (a)")
+        before = (tmp_path / "app.db").read_bytes()
+        self.fails(f"sqlite:///{tmp_path}/app.db", "is no store of MLflow's")
+        assert (tmp_path / "app.db").read_bytes() == before
+
+    def test_a_database_that_is_down_is_said_at_once(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            self.fails(f"postgresql://me:secret@127.0.0.1:{taken.getsockname()[1]}/runs", "refused")
 
     def test_a_store_that_mlflow_does_not_know(self):
-        self.fails("bogus://store", "unsupported URI")
+        self.fails("bogus://store", "is no address of an MLflow store; write sqlite:///FILE")
 
     @pytest.mark.parametrize("part", ["?", "%20"])
     def test_a_path_that_means_another_one_in_a_uri(self, tmp_path, part):
@@ -230,7 +244,7 @@ class TestFailure:
     def test_a_server_that_is_down(self):
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
-            self.fails(f"http://127.0.0.1:{taken.getsockname()[1]}", "API request")
+            self.fails(f"http://127.0.0.1:{taken.getsockname()[1]}", "refuses the connection")
 
     def test_a_server_that_never_answers(self, monkeypatch):
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
@@ -238,24 +252,14 @@ class TestFailure:
         with socket.socket() as silent:
             silent.bind(("127.0.0.1", 0))
             silent.listen()
-            self.fails(f"http://127.0.0.1:{silent.getsockname()[1]}", "API request")
+            self.fails(f"http://127.0.0.1:{silent.getsockname()[1]}", "has not answered|does not answer|no answer")
 
-    def test_a_database_server_that_hangs(self, monkeypatch):
+    def test_a_store_that_hangs_while_it_is_opened(self, monkeypatch, tmp_path):
         never = threading.Event()
-
-        class Hanging:
-            def __init__(self, tracking_uri):
-                pass
-
-            def search_experiments(self, max_results):
-                never.wait()
-
-        monkeypatch.setattr("mlflow.tracking.MlflowClient", Hanging)
+        monkeypatch.setattr("mlflow.tracking.MlflowClient", lambda tracking_uri: never.wait())
         monkeypatch.setattr(store, "_OPEN_SECONDS", 0.05)
-        said = self.fails("postgresql://me:secret@db/runs", r"no answer within 0\.05 seconds")
+        self.fails(f"file://{tmp_path}/mlruns", r"no answer within 0\.05 seconds")
         never.set()
-        assert "secret" not in said
-        assert "postgresql://me:***@db/runs" in said
 
     def test_an_experiment_that_was_deleted(self, here):
         client = MlflowClient(tracking_uri=store_uri(here))
@@ -308,7 +312,7 @@ class TestAgain:
 
     def test_what_is_missing_is_added_and_what_is_there_stays(self, here):
         first = send(replace(self.KEYED, key="d", ended=0.0, curves={}, parameters={"recipe": "mlp"}, metrics={}))
-        assert sending.append(first, {"loss": [(0, 9.0), (1, 9.0)]}, 1.0) == {"loss": {0, 1}}
+        assert sending.append(first, {"loss": [(0, 9.0, 1.0), (1, 9.0, 2.0)]}) == {"loss": 1}
         send(replace(self.KEYED, key="d"))
         assert history(first, "loss") == [(0, 9.0), (1, 9.0), (2, 0.25)]
         assert stored(first).data.params["model.width"] == "64"
@@ -346,14 +350,21 @@ class TestOfSomebodyElse:
         client = MlflowClient(tracking_uri=store_uri(here))
         run_id = client.create_run("0", tags={"mlflow.note.content": "My notes."}).info.run_id
         client.log_param(run_id, "recipe", "theirs")
-        client.log_metric(run_id, "loss", 7.0, step=0)
+        client.log_metric(run_id, "loss", 7.0, step=0)  # after the training has begun: autologging
+        client.log_metric(run_id, "loss", 8.0, step=1, timestamp=1)  # long before: another training
         return run_id
 
     def test_status_settings_and_curves_stay(self, theirs):
         assert send(replace(RECORD, run_id=theirs)) == theirs
         assert stored(theirs).info.status == "RUNNING"
         assert stored(theirs).data.params["recipe"] == "theirs"
-        assert sorted(history(theirs, "loss")) == [(0, 7.0), (1, 0.5), (2, 0.25)]
+        assert sorted(history(theirs, "loss")) == [(0, 7.0), (1, 0.5), (1, 8.0), (2, 0.25)]
+
+    def test_a_description_without_room_for_ours_stays(self, theirs):
+        client = MlflowClient(tracking_uri=store_uri(Path.cwd()))
+        client.set_tag(theirs, "mlflow.note.content", "x" * 4990)
+        send(replace(RECORD, run_id=theirs, note="ours"))
+        assert stored(theirs).data.tags["mlflow.note.content"] == "x" * 4990
 
     def test_the_description_has_both_and_ours_is_replaced(self, theirs):
         for note in ("first", "second"):
@@ -374,3 +385,10 @@ def test_the_user_s_switches_stay_and_ours_go(here, monkeypatch):
     send(RECORD)
     assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77"
     assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
+
+
+def test_epochs_with_fractions_are_counted(here):
+    curves = {"loss": [(0.25, 1.0), (0.5, 0.9), (1.0, 0.8)], "eval_loss": [(0.5, 1.0), (1.0, 0.9)]}
+    run_id = send(replace(RECORD, experiment="fractions", curves=curves))
+    assert history(run_id, "loss") == [(0, 1.0), (1, 0.9), (2, 0.8)]
+    assert history(run_id, "eval_loss") == [(1, 1.0), (2, 0.9)]

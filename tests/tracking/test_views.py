@@ -142,7 +142,7 @@ def test_every_chart_lies_in_a_section_with_its_title() -> None:
 
     sections = {section["uuid"]: section["name"] for section in content["compareRunSections"]}
     assert [sections[chart["metricSectionId"]] for chart in content["compareRunCharts"]] == [
-        "Settings and health (red: sick)",
+        "Settings and health (red: most findings)",
         "Settings, health and score",
     ]
 

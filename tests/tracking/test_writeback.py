@@ -107,7 +107,8 @@ def test_every_run_of_an_experiment(here: Path, store: str) -> None:
 
 def test_the_log_of_a_training_that_a_store_has_is_that_run(here: Path, store: str) -> None:
     log = training_logs.write(here, "run.csv", training_logs.healthy())
-    sent = parcel.begun(log, TrainingRecord("mine", "mine", 1.0, 0.0, key="of this test"), store).deliver()
+    record = TrainingRecord("mine", "mine", 1.0, 2.0, key="of this test")
+    sent = parcel.begun(log, record, store, parcel.State.UNSENT).deliver()
     diagnose("run.csv", "--mlflow")
     assert [run.info.run_id for run in runs(store, "mine")] == [sent.run]
     assert "run.csv" not in {run.info.run_name for run in runs(store)}
@@ -117,6 +118,31 @@ def test_the_name_of_a_log_behind_the_option_is_no_store(here: Path, store: str)
     training_logs.write(here, "behind.csv", training_logs.healthy())
     assert diagnose("--mlflow", "behind.csv").exit_code == 0
     assert "behind.csv" in {run.info.run_name for run in runs(store)}
+
+
+def test_a_store_by_its_file(here: Path, tmp_path: Path) -> None:
+    training_logs.write(here, "run.csv", training_logs.healthy())
+    for _ in range(2):  # the first time it is made
+        assert diagnose("run.csv", "--mlflow", "other.db").exit_code == 0
+    assert len(runs(f"sqlite:///{tmp_path}/other.db")) == 1
+
+
+def test_another_training_in_the_place_of_a_log_is_another_run(here: Path, store: str) -> None:
+    for text in (training_logs.healthy(), training_logs.overfitting()):
+        training_logs.write(here, "replaced.csv", text)
+        diagnose("replaced.csv", "--mlflow")
+    assert len([run for run in runs(store) if run.info.run_name == "replaced.csv"]) == 2
+
+
+def test_a_health_that_falls_is_the_one_that_is_shown(here: Path, store: str) -> None:
+    log = here / "falls.csv"
+    rows = training_logs.overfitting().splitlines(keepends=True)
+    for count in (9, len(rows)):
+        log.write_text("".join(rows[:count]))
+        diagnose("falls.csv", "--mlflow")
+    (run,) = [run for run in runs(store) if run.info.run_name == "falls.csv"]
+    assert run.data.metrics["health/score"] < 75
+    assert run.data.tags["mlflow.note.content"].count("overfitting") < 9
 
 
 def test_a_store_by_its_address(here: Path, tmp_path: Path) -> None:
@@ -132,7 +158,7 @@ def test_a_store_that_is_not_there_is_one_line_and_the_report_is_told(here: Path
     assert result.exit_code == 2
     assert "healthy" in result.stdout
     assert result.stderr.count("\n") == 1
-    assert "cannot use MLflow at sqlite:////proc/none/mlflow.db" in result.stderr
+    assert "sqlite:////proc/none/mlflow.db" in result.stderr
 
 
 def test_an_old_store_of_files(here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

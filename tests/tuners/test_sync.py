@@ -29,7 +29,7 @@ def waits(folder: Path, store: str, key: str) -> Path:
     folder.mkdir(parents=True)
     log = training_logs.write(folder, "run.csv", training_logs.healthy())
     record = TrainingRecord(**{**RECORD.__dict__, "key": key})
-    return parcel.begun(log, record, store).path
+    return parcel.begun(log, record, store, parcel.State.UNSENT).path
 
 
 def tune(*arguments: str) -> Any:
@@ -65,6 +65,14 @@ def test_to_another_store_when_the_first_is_gone(tmp_path: Path) -> None:
     assert tune(str(tmp_path), "--store", other).exit_code == 0
     client = MlflowClient(tracking_uri=other)
     assert len(client.search_runs([client.get_experiment_by_name("digits").experiment_id])) == 1
+
+
+def test_a_server_has_to_be_named_by_a_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    waits(tmp_path / "a", "http://somewhere.invalid", "server")
+    result = tune(str(tmp_path))
+    assert result.exit_code == 2
+    assert "--store http://somewhere.invalid" in result.stdout
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -120,6 +121,7 @@ class Plan:
                 "recipe": self.config.recipe_name,
                 "data": facts.name,
                 "started": round(time.time(), 3),
+                "key": uuid.uuid4().hex,  # of the search in MLflow
                 "versions": outcomes.versions(),
                 "mlflow": shown_uri(None if track is True else str(track)) if track else "",
                 "datasets": [asdict(dataset) for dataset in of_recipe_data(self.datasets.first, self.config)],

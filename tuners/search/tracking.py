@@ -6,6 +6,7 @@ journal knows which ones are stored, and what has stayed behind is sent when the
 
 from __future__ import annotations
 
+import json
 import queue
 import threading
 import time
@@ -21,14 +22,14 @@ from diagnose import console as texts
 from diagnose.readers.curves import facts_beside
 from diagnose.renderers.markdown import code_span, escape
 from diagnose.tracking.dataset import DatasetRecord
-from diagnose.tracking.health import SCORE, VERDICT
+from diagnose.tracking.health import FAILED, VERDICT
 from diagnose.tracking.machine import MachineLoad
 from diagnose.tracking.record import KIND, TrainingRecord, Within
 from diagnose.tracking.sending import send
-from diagnose.tracking.store import TrackingError, shown_uri
+from diagnose.tracking.store import TrackingError, shown_uri, sync_command
 from recipes.config import Config
 from recipes.errors import one_line
-from tuners.search import page, sickness, wording
+from tuners.search import page, show, sickness, wording
 from tuners.search.columns import columns
 from tuners.search.journal import SEARCH, SEARCH_ENDED, Journal, SearchFolder, Story, read
 from tuners.search.leaderboard import headline
@@ -37,7 +38,9 @@ from tuners.search.space import Space
 
 #: After an error a store is asked again, ever more rarely, in seconds.
 _PAUSE, _LONGEST_PAUSE = 10.0, 300.0
-_OVERVIEW = "overview.html"
+#: How long the end of a search may wait for a store that is slow, in seconds.
+_AT_END = 300.0
+_OVERVIEW, _REPORT = "overview.html", "search-report.json"
 _TOLD_TRIALS = 3
 
 
@@ -56,6 +59,8 @@ class Courier:
         As of `tuners.train`.
     load
         Watches the machine while the search goes on.
+    is_told
+        Whether what goes wrong is told on the terminal.
     """
 
     def __init__(
@@ -65,6 +70,8 @@ class Courier:
         note: Callable[..., None],
         track: bool | str,
         load: MachineLoad | None = None,
+        *,
+        is_told: bool = True,
     ) -> None:
         self._place, self._note = place, note
         self._content = place.read_settings()
@@ -78,8 +85,9 @@ class Courier:
         self.stored: queue.SimpleQueue[tuple[int, str]] = queue.SimpleQueue()
         self._waiting: deque[TrialRecord] = deque()
         self._thread: threading.Thread | None = None
-        self._load = load
+        self._load, self._is_told = load, is_told
         self._error = self._unsendable = ""
+        self._has_told = False
 
     def __enter__(self) -> Self:
         if self._is_on:
@@ -97,7 +105,9 @@ class Courier:
             return
         self._tasks.put(None)
         if kind is None:
-            self._thread.join()
+            self._thread.join(_AT_END)
+            if self._thread.is_alive():
+                self._error = self._error or f"{self.store} takes too long"
         self._collect()
         self._tell()
 
@@ -119,9 +129,11 @@ class Courier:
         if not self._is_on:
             return True
         try:
-            run = send(replace(self._ended(record), is_failed=is_failed), self._uri, again=True)
-        except TrackingError as error:
-            self._error = str(error)
+            ended = replace(self._ended(record), is_failed=is_failed)
+            run = send(ended, self._uri, run=self._logged.get(SEARCH, ""), again=True)
+        except Exception as error:  # the search is over, whatever MLflow has of it
+            is_known = isinstance(error, TrackingError)
+            self._error = str(error) if is_known else f"{type(error).__name__}: {one_line(error)}"
             self._tell()
             return False
         self._note("logged", store=self.store, number=SEARCH_ENDED, run=run)
@@ -135,9 +147,9 @@ class Courier:
         return Within(self._key, f"{self._place.path.name}-winner", f"{self._key}/winner/{best.number}", "winner")
 
     @property
-    def has_all(self) -> bool:
-        """Whether nothing waits."""
-        return not self._waiting and not self._error and not self._unsendable
+    def reason(self) -> str:
+        """Why something waits; empty where nothing does."""
+        return self._error or self._unsendable
 
     def _collect(self) -> None:
         """Note what the thread has stored."""
@@ -147,8 +159,9 @@ class Courier:
             self._note("logged", store=self.store, number=number, run=run)
 
     def _tell(self) -> None:
-        if error := self._error or self._unsendable:
-            texts.complain(f"{error}; it is kept: tune sync {self._place.path}", "tune")
+        if self.reason and self._is_told and not self._has_told:
+            self._has_told = True
+            texts.complain(f"{self.reason}; it is kept: {sync_command(self._place.path, self.store)}", "tune")
 
     def _send_all(self) -> None:
         """Send trials until there are no more; what a store does not take waits, for it or for `tune sync`."""
@@ -190,7 +203,7 @@ class Courier:
 
     def _search(self) -> TrainingRecord:
         """Return what MLflow is to know of a search that goes on."""
-        settings = {**self._content["settings"], **self._content["budget"]}
+        settings = {**self._content["settings"], **self._content["budget"], "objective": self._content["objective"]}
         return TrainingRecord(
             experiment=self._experiment,
             run=self._place.path.name,
@@ -220,8 +233,8 @@ class Courier:
             machine=self._load.stop() if self._load else {},
             metrics=metrics,
             note=_note(record),
-            texts={_OVERVIEW: page.render(record)},
-            artifacts=(self._place.settings, self._place.journal),
+            # The journal is not among them: a folder that has one is a search.
+            texts={_OVERVIEW: page.render(record), _REPORT: json.dumps(show.document(record), indent=1)},
         )
 
     def _record(self, trial: TrialRecord, parent: str) -> TrainingRecord:
@@ -231,7 +244,7 @@ class Courier:
         log = next(iter(logs(self._place.trial(trial.number))), None)
         metrics: dict[str, float] = {"epochs_run": outcome.epochs, "seconds": outcome.seconds}
         if outcome.state is State.FAILED:
-            metrics[SCORE] = 0.0  # whatever its curves look like until then
+            metrics |= FAILED  # whatever its curves look like until then
         if trial.score is not None:
             metrics[f"best_{objective}"] = trial.score
         if outcome.best_epoch is not None:
@@ -247,7 +260,7 @@ class Courier:
                 "kerasdx.version": __version__,
                 KIND: "trial",
                 "trial.state": str(outcome.state),
-                "trial.reason": trial.reason,
+                **({"trial.reason": trial.reason} if trial.reason else {}),
                 VERDICT: outcome.verdict or "unknown",
             },
             note=escape(trial.reason) if trial.is_sick else "",
@@ -274,7 +287,8 @@ class Courier:
     @property
     def _key(self) -> str:
         """What the search is told by, wherever its folder is moved to."""
-        return f"{self._place.path.name} {self._content['noted']['started']}"
+        noted = self._content["noted"]
+        return str(noted.get("key") or noted["started"])
 
 
 def _note(record: SearchRecord) -> str:
@@ -291,7 +305,7 @@ def _note(record: SearchRecord) -> str:
     return "\n".join([*lines, "", f"All trials, with their curves: {_OVERVIEW} among the artifacts."])
 
 
-def catch_up(place: SearchFolder, uri: str) -> tuple[int, bool]:
+def catch_up(place: SearchFolder, uri: str) -> tuple[int, str]:
     """Send what a store does not have of a search that nobody works on.
 
     Parameters
@@ -304,7 +318,7 @@ def catch_up(place: SearchFolder, uri: str) -> tuple[int, bool]:
     Returns
     -------
     tuple
-        How many trials were missing, and whether the store has everything now.
+        How many trials were missing, and why the store has not everything now; empty where it has.
 
     Raises
     ------
@@ -314,10 +328,10 @@ def catch_up(place: SearchFolder, uri: str) -> tuple[int, bool]:
     journal = Journal(place.journal)
     journal.open()
     story = Story.of(journal.events)
-    courier = Courier(place, story.logged, journal.append, uri)
+    courier = Courier(place, story.logged, journal.append, uri, is_told=False)
     with courier:
         missing = courier.catch_up(story.trials.values())
     is_told = (courier.store, SEARCH_ENDED) in Story.of(journal.events).logged
-    if not courier.has_all or (is_told and not missing):
-        return missing, courier.has_all
-    return missing, courier.conclude(read(place.path))
+    if not courier.reason and story.is_finished and (missing or not is_told):  # one that was interrupted may go on
+        courier.conclude(read(place.path))
+    return missing, courier.reason

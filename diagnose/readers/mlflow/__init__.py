@@ -87,8 +87,8 @@ def environment(switches: Mapping[str, str]) -> Iterator[None]:
         with _switching:
             _switched.subtract(added)
             for name in added:
-                if not _switched[name]:
-                    os.environ.pop(name, None)
+                if not _switched[name] and os.environ.get(name) == switches[name]:  # else the user has set it meanwhile
+                    del os.environ[name]
 
 
 def _runs(source: str, records: Iterator[Record], roles: Roles) -> list[Run]:

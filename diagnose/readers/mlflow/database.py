@@ -10,7 +10,7 @@ import math
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -117,6 +117,32 @@ def records(uri: str, wanted: Wanted) -> Iterator[Record]:
     except SQLAlchemyError as error:
         said = str(getattr(error, "orig", None) or error)
         raise ReadError(f"cannot be read from the database {shown}: {hidden(said, uri)}") from error
+
+
+def reach(uri: str) -> None:
+    """See that a database answers, whether or not it has MLflow's tables.
+
+    Raises
+    ------
+    ReadError
+        It does not, or the driver is not installed.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        with _connected(_engine(uri)):
+            pass
+    except SQLAlchemyError as error:
+        said = str(getattr(error, "orig", None) or error)
+        raise ReadError(f"the database {without_password(uri)} does not answer: {hidden(said, uri)}") from error
+
+
+def is_of_mlflow(path: Path) -> bool:
+    """Whether a file is an sqlite database that MLflow has made, or an empty one."""
+    with suppress(sqlite3.Error), closing(sqlite3.connect(_read_only(path), uri=True)) as connection:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        return not tables or tables >= _TABLES
+    return False
 
 
 # --- The same for all -------------------------------------------------------------------------------------------------

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from diagnose.readers.base import ReadError
 from diagnose.readers.curves import MAX_CONFIG_BYTES, is_facts
@@ -152,25 +153,36 @@ def setup_of(content: bytes) -> Mapping[str, Any]:
 
 def without_password(uri: str) -> str:
     """Return a URI as it may be shown."""
-    password = password_of(uri)
-    return uri.replace(f":{password}@", ":***@") if password else uri
+    shown = _SECRETS.sub(r"\1***", uri)
+    scheme, separator, rest = shown.partition("://")
+    # A password may have any character in it; of a server it ends before the path, where an @ may stand too.
+    authority = rest.partition("/")[0] if scheme.startswith("http") else rest.partition("?")[0]
+    user, at, _ = authority.rpartition("@")
+    name, colon, password = user.partition(":")
+    if not (separator and at and colon and password):
+        return shown
+    return f"{scheme}://{name}:***{rest[len(user) :]}"
 
 
 def hidden(text: str, uri: str) -> str:
     """Return the first line of what was said of a store, without its password."""
     line = " ".join((text.strip().splitlines() or [""])[0].split()).replace(uri, without_password(uri))
-    password = password_of(uri)
-    for secret in {password, unquote(password)} - {""}:
+    for secret in sorted(_secrets_of(uri), key=len, reverse=True):
         line = line.replace(secret, "***")
     return line if len(line) <= _MOST_SAID else f"{line[:_MOST_SAID]}…"
 
 
-def password_of(uri: str) -> str:
-    """Return the password in a URI, as it stands there; empty where there is none."""
-    try:
-        return urlsplit(uri).password or ""
-    except ValueError:
-        return ""
+def _secrets_of(uri: str) -> set[str]:
+    """Return what is hidden in a URI, as it stands there and as it is meant."""
+    found = {value for _, value in _SECRETS.findall(uri)}
+    shown = without_password(uri)
+    if ":***@" in shown and ":***@" not in uri:
+        before, _, after = shown.partition(":***@")
+        unmasked = _SECRETS.sub(r"\1***", uri)
+        found.add(unmasked[len(before) + 1 : len(unmasked) - len(after) - 1])
+    return {secret for each in found for secret in (each, unquote(each))} - {""}
 
 
+#: Of a query; the name, and what is hidden.
+_SECRETS = re.compile(r"([?&](?:password|passwd|pwd|token|secret)=)([^&]*)", re.IGNORECASE)
 _MOST_SAID = 300

@@ -73,6 +73,18 @@ def records(uri: str, wanted: Wanted) -> Iterator[Record]:
                 yield one.record
 
 
+def reach(uri: str) -> None:
+    """See that a tracking server answers as one.
+
+    Raises
+    ------
+    ReadError
+        It does not.
+    """
+    with closing(Server(uri)) as server:
+        server.post(f"{_API}/experiments/search", {"max_results": 1}).json()
+
+
 class _Connections:
     """A few connections that ask at once: a server has several workers, and most of the time is theirs."""
 

@@ -109,7 +109,8 @@ def _epochs(record: Record) -> int | None:
 
 def _log(record: Record) -> Log | None:
     """Return the log of a run; None where every metric has one value."""
-    names = _in_model_order((n for n, points in record.metrics.items() if len(points) > 1), record.setup)
+    many = (name for name, points in record.metrics.items() if len(points) > 1 and not _is_updated(name, points))
+    names = _in_model_order(many, record.setup)
     curves: Mapping[str, list[Point]] = {name: record.metrics[name] for name in names if is_curve_name(name)}
     if not curves:
         return None
@@ -128,6 +129,11 @@ def _log(record: Record) -> Log | None:
         breaks += [len(rows) + at for at in log.breaks]
         rows += log.rows
     return Log(rows, logs[0].axis, breaks, notes=notes, config=_config(record))
+
+
+def _is_updated(name: str, points: Sequence[Point]) -> bool:
+    """Whether these are the values of something that there is one of in a run, told again and again."""
+    return _SINGLE.fullmatch(name) is not None and len({step for _, step, _ in points}) == 1
 
 
 def _in_model_order(names: Iterable[str], setup: Mapping[str, Any]) -> list[str]:
@@ -150,6 +156,8 @@ def _in_model_order(names: Iterable[str], setup: Mapping[str, Any]) -> list[str]
     return sorted(names, key=place)
 
 
+#: What `diagnose.tracking` stores once for a run.
+_SINGLE = re.compile(r"(best|test)_.*|epochs_run|seconds|parameters|trials|sick_trials")
 #: Of a point; where several have one step the last one counts.
 _BY_TIME, _BY_STEP = itemgetter(0, 1), itemgetter(1, 0)
 

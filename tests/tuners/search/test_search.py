@@ -118,7 +118,7 @@ def test_the_run_of_the_search_shows_all_of_it(found: Search, store: str):
     client = MlflowClient(store)
     (parent,) = client.search_runs(["1"], "tags.`kerasdx.kind` = 'search'")
     assert "3 trials by val_accuracy" in parent.data.tags["mlflow.note.content"]
-    assert {"overview.html", "journal.jsonl"} <= {file.path for file in client.list_artifacts(parent.info.run_id)}
+    assert {"overview.html", "search-report.json"} <= {file.path for file in client.list_artifacts(parent.info.run_id)}
     assert parent.data.metrics["system/system_memory_usage_percentage"] > 0
     names = {each.dataset.name for each in parent.inputs.dataset_inputs}
     assert names == {"iris"}
