@@ -87,8 +87,8 @@ def sickness(record: SearchRecord) -> list[Sickness]:
     below, and every category sets its trials apart; Fisher's exact test (one-sided) says how improbable such a share of
     sick trials is. The best of hundreds of cuts looks good by chance, so its p-value is compared with the best of as
     many cuts where the same number of trials, drawn at random, is called sick (min-P of Westfall & Young 1993;
-    Bonferroni's correction would take neighbouring cuts for independent, and find nothing in small searches). The level
-    is divided by the number of kinds. What is not significant is not told.
+    Bonferroni's correction would take neighbouring cuts for independent, and find nothing in small searches). Of the
+    level one half is for all kinds together, and the kinds share the other. What is not significant is not told.
     """
     trials = settled(record)
     kinds: dict[str, list[int]] = defaultdict(list)
@@ -97,14 +97,16 @@ def sickness(record: SearchRecord) -> list[Sickness]:
             kinds[kind].append(position)
     well = [position for position, trial in enumerate(trials) if not trial.is_sick]
     ordered = sorted(kinds.items(), key=lambda item: (-len(item[1]), item[0]))
+    levels = {kind: _LEVEL / len(kinds) for kind in kinds}
     if len(kinds) > 1:  # few trials of each kind may say nothing where all of them together do
         ordered.insert(0, (ANY, sorted(position for sick in kinds.values() for position in sick)))
+        levels = {kind: level / 2 for kind, level in levels.items()} | {ANY: _LEVEL / 2}
     found = [
         Sickness(
             kind=kind,
             trials=tuple(trials[i].number for i in sick),
             others=len(well),
-            separation=_separation(record, [trials[i] for i in sick], [trials[i] for i in well], _LEVEL / len(ordered)),
+            separation=_separation(record, [trials[i] for i in sick], [trials[i] for i in well], levels[kind]),
             example=wording.one_line(trials[sick[0]].reason or f"critical: {kind}"),
         )
         for kind, sick in ordered
