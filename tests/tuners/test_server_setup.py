@@ -121,7 +121,7 @@ def test_from_the_first_command_to_a_back_up_that_is_played_back(
     record = replace(RECORD, artifacts=(member / "report.html",))
     with machine.serving():
         # Without a name: one line, and nothing is stored.
-        with pytest.raises(TrackingError, match="401") as refused:
+        with pytest.raises(TrackingError, match="asks for a name and a password") as refused:
             send(record)
         assert "\n" not in str(refused.value)
 
