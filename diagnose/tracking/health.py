@@ -59,7 +59,9 @@ def health_of(report: RunReport) -> Health:
     metrics |= {f"{PREFIX}{fault}": level for fault, level in worst.items()}
     if report.verdict != "unknown":
         metrics[SCORE] = score(report.findings)
-    causes = [finding.check for finding in report.findings if _is_fault(finding) and not finding.caused_by]
+    sick = {finding.check for finding in report.findings if _is_fault(finding)}
+    # What only an info explains is as far as the faults go back.
+    causes = [f.check for f in report.findings if _is_fault(f) and not sick.intersection(f.caused_by)]
     tags = {
         "kerasdx.version": __version__,
         VERDICT: report.verdict,

@@ -52,6 +52,14 @@ def test_runs_sort_by_how_bad_they_are() -> None:
     assert scores[0] < scores[1] < scores[2]
 
 
+def test_a_fault_that_only_an_info_explains_is_the_root_cause() -> None:
+    whole = report(OVERFIT)
+    info = replace(whole.findings[0], check="plateau", severity=Severity.INFO)
+    explained = replace(whole.findings[0], caused_by=("plateau",))
+    health = health_of(replace(whole, findings=(info, explained)))
+    assert health.tags["diagnosis.root_cause"] == "overfitting"
+
+
 def test_no_critical_run_is_above_one_with_a_warning_whatever_explains_it() -> None:
     finding = report(NAN).findings[0]
     critical = replace(finding, caused_by=("learning-rate-too-low",), confidence=0.1)

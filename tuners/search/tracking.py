@@ -22,7 +22,7 @@ from diagnose import console as texts
 from diagnose.readers.curves import facts_beside
 from diagnose.renderers.markdown import code_span, escape
 from diagnose.tracking.dataset import DatasetRecord
-from diagnose.tracking.health import FAILED, VERDICT
+from diagnose.tracking.health import FAILED, SCORE, VERDICT
 from diagnose.tracking.machine import MachineLoad
 from diagnose.tracking.record import KIND, TrainingRecord, Within
 from diagnose.tracking.sending import send
@@ -244,7 +244,7 @@ class Courier:
         log = next(iter(logs(self._place.trial(trial.number))), None)
         metrics: dict[str, float] = {"epochs_run": outcome.epochs, "seconds": outcome.seconds}
         if outcome.state is State.FAILED:
-            metrics |= FAILED  # whatever its curves look like until then
+            metrics[SCORE] = 0.0  # whatever its curves look like until then
         if trial.score is not None:
             metrics[f"best_{objective}"] = trial.score
         if outcome.best_epoch is not None:
@@ -271,9 +271,12 @@ class Courier:
             key=f"{self._key}/{trial.number}",
         )
         try:
-            return record.diagnosed(diagnose(log).runs[0]) if log is not None else record
+            if log is not None:
+                return record.diagnosed(diagnose(log).runs[0])
         except (ReadError, IndexError):
-            return replace(record, artifacts=())
+            record = replace(record, artifacts=())
+        # All columns in all runs: plots leave out those that lack one.
+        return replace(record, metrics={**FAILED, **metrics} if outcome.state is State.FAILED else metrics)
 
     @property
     def _experiment(self) -> str:

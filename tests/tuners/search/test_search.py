@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from diagnose import diagnose
+from diagnose.check import Fault
 from recipes.config import Config
 from recipes.data import load_data
 from recipes.errors import RecipeError
@@ -23,6 +24,7 @@ from tuners.folder import Folder
 from tuners.search import SearchSettings, search
 from tuners.search.driver import Search
 from tuners.search.journal import SearchFolder, read
+from tuners.search.plan import Plan
 from tuners.search.records import State
 from tuners.training import train
 
@@ -137,6 +139,20 @@ def test_every_trial_has_all_settings_its_health_and_its_report(found: Search, s
         assert run.data.tags["mlflow.note.content"]
         files = {file.path for file in client.list_artifacts(run.info.run_id)}
         assert files == {"run.csv", "run.json", "report.html", "report.json", "curves.svg"}
+
+
+def test_a_trial_that_failed_has_every_column_of_health(tmp_path: Path):
+    from tuners.search.records import Outcome, TrialRecord
+    from tuners.search.tracking import Courier
+
+    place = SearchFolder(tmp_path)
+    place.begin(Plan.of(config(), SPACE, settings(), None).content(False))
+    values = {"optimizer.learning_rate": 0.01, "regularization.l2": 0.0}
+    failed = TrialRecord(0, values, "0000", outcome=Outcome(State.FAILED, "out of memory"))
+    record = Courier(place, {}, lambda *_a, **_k: None, False)._record(failed, "")
+    assert record.metrics["health/score"] == 0
+    assert record.metrics["health/findings"] == 1
+    assert {f"health/{fault}" for fault in Fault} <= record.metrics.keys()
 
 
 def test_the_winner_is_a_model_of_the_store(found: Search, store: str):
