@@ -229,7 +229,7 @@ def test_the_comparison_draws_settings_health_and_score_of_all_trials(browser: A
     # Whole, so that they are told apart: the UI cuts names of more than fifteen letters in the middle.
     assert {"health/overfit", "health/unstable"} < set(labels)
     assert not any("seed" in label or "optimizer.name" in label for label in labels)
-    until_text(browser, "Settings and health (red: sick)")
+    until_text(browser, "Settings and health (red: most findings)")
     until(browser, INK)
 
 
