@@ -50,6 +50,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: str) -> Iterato
     while mlflow.active_run():
         mlflow.end_run()
     mlflow.set_tracking_uri(before)
+    # What `mlflow.set_experiment` has set for the whole process.
+    mlflow.tracking.fluent._active_experiment_id = None
+    os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
 
 
 def compiled() -> keras.Model:
