@@ -55,7 +55,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "mlruns" / "mlflow.db"
     path.parent.mkdir()
     with closing(sqlite3.connect(path)) as connection:  # as far as anybody looks who only starts MLflow on it
-        for table in ("experiments", "runs", "metrics", "params"):
+        for table in ("experiments", "runs", "metrics", "params", "tags"):
             connection.execute(f"CREATE TABLE {table} (id)")
     return path
 

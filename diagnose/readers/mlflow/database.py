@@ -10,7 +10,7 @@ import math
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -139,10 +139,14 @@ def reach(uri: str) -> None:
 
 def is_of_mlflow(path: Path) -> bool:
     """Whether a file is an sqlite database that MLflow has made, or an empty one."""
-    with suppress(sqlite3.Error), closing(sqlite3.connect(_read_only(path), uri=True)) as connection:
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        return not tables or tables >= _TABLES
-    return False
+    try:
+        with closing(sqlite3.connect(_read_only(path), uri=True, timeout=_BUSY_SECONDS)) as connection:
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    except sqlite3.OperationalError:  # locked: whoever opens it will see
+        return True
+    except sqlite3.Error:
+        return False
+    return not tables or tables >= _TABLES
 
 
 # --- The same for all -------------------------------------------------------------------------------------------------
