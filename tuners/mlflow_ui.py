@@ -24,11 +24,11 @@ from typing import Any
 import click
 
 from diagnose import console
-from diagnose.readers.mlflow import database, environment
+from diagnose.readers.mlflow import database, environment, is_server
 from diagnose.tracking import views
 from diagnose.tracking.health import VERDICT
 from diagnose.tracking.record import KIND
-from diagnose.tracking.store import artifacts_of, connected, shown_uri, store_of, store_uri
+from diagnose.tracking.store import artifacts_of, connected, file_of, shown_uri, store_of, store_uri
 
 #: Where MLflow listens when nobody says otherwise, and how many ports are tried from there.
 _PORT, _TRIED_PORTS = 5000, 20
@@ -45,7 +45,6 @@ _ENVIRONMENT = {
 }
 _WILDCARDS = ("0.0.0.0", "::")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
-_SQLITE = "sqlite:///"
 _MOST_SEARCHES, _MOST_EXPERIMENTS, _MOST_TRIALS = 5, 5, 500
 _VERDICTS = ("healthy", "info", "warning", "critical", "unknown")
 #: Metrics that are no score, and those that every training has, whatever it is judged by.
@@ -73,7 +72,7 @@ def show(store: str | None, host: str, port: int | None, *, opens: bool = False)
         The store does not answer.
     """
     uri = meant_store(store)
-    if uri.startswith(("http://", "https://")):
+    if is_server(uri):
         shown = shown_uri(uri)
         _tell_links(uri, shown, heading=f"MLflow is at {shown}", opens=opens)
         return
@@ -113,7 +112,7 @@ def meant_store(given: str | None) -> str:
     if given:
         return store_of(given)
     uri, other = store_uri(Path.cwd()), Path("mlflow.db")
-    path = Path(uri.removeprefix(_SQLITE)) if uri.startswith(_SQLITE) else None
+    path = file_of(uri)
     if path is None or not other.is_file() or path == other.resolve():
         return uri
     if not path.exists():
@@ -130,8 +129,8 @@ def require_store(uri: str) -> None:
     ClickException
         There is no store.
     """
-    if uri.startswith(_SQLITE):
-        path = Path(uri.removeprefix(_SQLITE))
+    path = file_of(uri)
+    if path is not None:
         if not path.is_file() or not path.stat().st_size:
             raise click.ClickException(
                 f"{path}: there is no MLflow store yet; train or search here first (tune train, tune search), or name "

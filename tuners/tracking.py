@@ -15,13 +15,13 @@ from diagnose.tracking.parcel import BusyError, Parcel, State
 from diagnose.tracking.record import KIND, TrainingRecord, Within
 from diagnose.tracking.store import TrackingError, shown_uri, store_uri, sync_command, usable_uri
 from recipes.errors import RecipeError
+from tuners.folder import Folder
 
 if TYPE_CHECKING:
     import keras
 
 _REGISTER = "kerasdx.register"
 _WINNER = "winner"
-_MODEL, _LOG = "model.keras", "run.csv"
 _MISSING = "its model is not sent yet"
 
 
@@ -60,7 +60,7 @@ def log_training(
     return run
 
 
-def log_model(run: str, folder: Path, model: keras.Model, example: Any, *, track: bool | str, register: str) -> None:
+def log_model(run: str, folder: Folder, model: keras.Model, example: Any, *, track: bool | str, register: str) -> None:
     """Log the model in a training's folder to its run, and register it where that is asked for.
 
     Errors are told, and the training waits on for `tune sync`.
@@ -79,16 +79,16 @@ def log_model(run: str, folder: Path, model: keras.Model, example: Any, *, track
         As of `tuners.train`.
     """
     uri = track if isinstance(track, str) else store_uri(Path.cwd())
-    box = next(iter(parcel.of_log(folder / _LOG)), None)
+    box = next(iter(parcel.of_log(folder.log)), None)
     try:
         _log_model(run, folder, model, example, uri, register, box)
     except (TrackingError, BusyError) as error:
-        kept = f"the model is {folder / _MODEL}" if box is None else f"it is kept: {sync_command(folder, box.store)}"
+        kept = f"the model is {folder.model}" if box is None else f"it is kept: {sync_command(folder.path, box.store)}"
         texts.complain(f"{error}; {kept}", "tune")
 
 
 def _log_model(
-    run: str, folder: Path, model: keras.Model, example: Any, uri: str, register: str, box: Parcel | None
+    run: str, folder: Folder, model: keras.Model, example: Any, uri: str, register: str, box: Parcel | None
 ) -> None:
     """Log a model, and note with its training whether that is done."""
     from recipes import export
@@ -99,7 +99,7 @@ def _log_model(
     with nullcontext() if box is None else box.held():
         state, reason = State.UNSENT, _MISSING
         try:
-            registry.log_model(run, folder / _MODEL, inputs, uri=uri, register=name, alias=alias)
+            registry.log_model(run, folder.model, inputs, uri=uri, register=name, alias=alias)
             state, reason = State.SENT, ""
         except TrackingError as error:
             reason = str(error)
@@ -136,15 +136,15 @@ def deliver(box: Parcel, store: str | None) -> Parcel:
     TrackingError, BusyError
         As `Parcel.deliver`.
     """
-    path = box.path.with_name(_MODEL)
-    missing = _missing(box.record) if path.exists() else ""
+    folder = Folder(box.path.parent)
+    missing = _missing(box.record) if folder.model.exists() else ""
     sent = box.deliver(uri=store, missing=missing)
     if missing:
         import keras
 
-        model = keras.saving.load_model(path, safe_mode=True, compile=False)
+        model = keras.saving.load_model(folder.model, safe_mode=True, compile=False)
         register = box.record.tags.get(_REGISTER, "")
-        _log_model(sent.run, path.parent, model, None, store or usable_uri(sent.store), register, sent)
+        _log_model(sent.run, folder, model, None, store or usable_uri(sent.store), register, sent)
     return sent
 
 

@@ -182,7 +182,7 @@ def _concluded(config: Config, data: Data, place: Folder, done: Trial, wish: _Tr
     if result["mlflow_run"] and wish.track and tracking.wants_model(wish.within.kind, wish.register):
         inputs = export.example(model, data)
         run = result["mlflow_run"]
-        tracking.log_model(run, place.path, model, inputs, track=wish.track, register=wish.register)
+        tracking.log_model(run, place, model, inputs, track=wish.track, register=wish.register)
     return Training(config, place, model, report, evaluation, result)
 
 

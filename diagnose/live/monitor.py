@@ -234,12 +234,15 @@ class Monitor(keras.callbacks.Callback):
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """Judge the whole training, and leave the model as it was."""
         self._is_over = True
-        self._attempt("the checks", self._conclude)
+        report = self._attempt("the checks", self._conclude)
         self._attempt("facts about the training", self._note_end)
         if self._unwritten and self._log is not None:
             self._attempt("the log", self._write_rest)
         if self._tracked is not None:
-            self._attempt("MLflow", functools.partial(self._end_tracking, self._tracked))
+            send = (
+                self._tracked.abandon if report is None else functools.partial(self._tracked.end, report, self._config)
+            )
+            self._attempt("MLflow", send)
         self._close()
         self._speak()
 
@@ -317,9 +320,6 @@ class Monitor(keras.callbacks.Callback):
             say=self._say,
         )
 
-    def _end_tracking(self, tracked: LiveRun) -> None:
-        tracked.end(self._judged(live=False), self._config)
-
     def _curves(self, logs: Mapping[str, Any]) -> dict[str, float]:
         """Return Keras' own numbers of the epoch, with the learning rate that Keras logs only where it changes."""
         row = {name: float(value) for name, value in logs.items() if np.ndim(value) == 0}
@@ -360,14 +360,15 @@ class Monitor(keras.callbacks.Callback):
         if self._on_finding == "stop" and self._severity is None and self.lost is not None:
             self._stop(self.lost.check, self.lost.summary)
 
-    def _conclude(self) -> None:
-        """Say what only the whole training shows, and where the report is."""
+    def _conclude(self) -> RunReport:
+        """Say what only the whole training shows, and where the report is; return the diagnosis."""
         report = self._judged(live=False)
         for finding in report.findings:
             if finding.severity.rank > self._told.get(finding.check, -1):
                 self._tell(finding, report.run)
         if self._path is not None and self._log is not None and any(r >= self._least_rank for r in self._told.values()):
             self._say(f"the report: diagnose {self._log.path}")
+        return report
 
     def _tell(self, finding: Finding, run: Run) -> None:
         """Do with a finding what `on_finding` says."""

@@ -14,10 +14,10 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from diagnose.readers.mlflow import without_password
+from diagnose.readers.mlflow import is_server, without_password
 from diagnose.tracking import dataset, source
 from diagnose.tracking.record import Curve, TrainingRecord
-from diagnose.tracking.store import TrackingError, artifacts_of, connected, experiment_id, is_server
+from diagnose.tracking.store import TrackingError, artifacts_of, connected, experiment_id
 
 _KEY, _IS_WHOLE = "kerasdx.key", "kerasdx.is_whole"
 _PARENT, _NOTE = "mlflow.parentRunId", "mlflow.note.content"

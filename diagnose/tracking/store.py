@@ -21,7 +21,7 @@ from filelock import FileLock
 
 from diagnose.deadline import within
 from diagnose.readers.base import ReadError
-from diagnose.readers.mlflow import database, environment, server
+from diagnose.readers.mlflow import database, environment, is_database, is_server, server
 from diagnose.readers.mlflow.record import hidden, without_password
 
 #: Where the store lies, under the working directory.
@@ -47,8 +47,6 @@ _LOCK_SECONDS = 120.0
 _BUSY_SECONDS = 30.0
 
 _SQLITE = "sqlite:///"
-
-_DATABASES = ("postgresql", "mysql", "mssql")
 #: They mean something in a URI, and whether MLflow takes them literally depends on its parts' versions.
 _NOT_IN_PATHS = re.compile(r"\?|%[0-9A-Fa-f]{2}")
 
@@ -125,12 +123,12 @@ def _client(uri: str) -> Any:
     from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
 
-    path, scheme = _database(uri), uri.partition(":")[0].partition("+")[0]
+    path = file_of(uri)
     if path is not None:
         _open_file(path)
     elif is_server(uri):
         server.reach(uri)
-    elif scheme in _DATABASES:
+    elif is_database(uri):
         database.reach(uri)
     try:
         return within(_OPEN_SECONDS, lambda: MlflowClient(tracking_uri=uri))
@@ -175,12 +173,18 @@ def _is_there(path: Path) -> bool:
 
 
 def _absolute(uri: str) -> str:
-    path = _database(uri)
+    path = file_of(uri)
     return uri if path is None else f"{_SQLITE}{path.resolve().as_posix()}"
 
 
-def _database(uri: str) -> Path | None:
-    """Return the file of an sqlite store; None for any other."""
+def file_of(uri: str) -> Path | None:
+    """Return the file of an sqlite store; None for any other.
+
+    Raises
+    ------
+    TrackingError
+        MLflow takes no such path.
+    """
     if not uri.startswith(_SQLITE):
         return None
     found = _NOT_IN_PATHS.search(uri)
@@ -197,16 +201,10 @@ def artifacts_of(uri: str) -> str | None:
 
     MLflow itself would take a relative path, which means another folder for whoever reads it.
     """
-    path = _database(uri)
+    path = file_of(uri)
     if path is not None:
         return _folder(path)
-    is_database = uri.partition("+")[0].partition(":")[0] in _DATABASES
-    return _folder(Path.cwd() / DEFAULT_STORE) if is_database else None
-
-
-def is_server(uri: str) -> bool:
-    """Whether a store is asked over HTTP."""
-    return uri.startswith(("http://", "https://"))
+    return _folder(Path.cwd() / DEFAULT_STORE) if is_database(uri) else None
 
 
 def _folder(path: Path) -> str:

@@ -82,7 +82,7 @@ class Courier:
         self._config = Config.from_dict(self._content["config"])
         self._space = Space.from_dict(self._content["space"])
         self._tasks: queue.SimpleQueue[TrialRecord | None] = queue.SimpleQueue()
-        self.stored: queue.SimpleQueue[tuple[int, str]] = queue.SimpleQueue()
+        self._stored: queue.SimpleQueue[tuple[int, str]] = queue.SimpleQueue()
         self._waiting: deque[TrialRecord] = deque()
         self._thread: threading.Thread | None = None
         self._load, self._is_told = load, is_told
@@ -153,8 +153,8 @@ class Courier:
 
     def _collect(self) -> None:
         """Note what the thread has stored."""
-        while not self.stored.empty():
-            number, run = self.stored.get()
+        while not self._stored.empty():
+            number, run = self._stored.get()
             self._logged[number] = run
             self._note("logged", store=self.store, number=number, run=run)
 
@@ -192,13 +192,13 @@ class Courier:
                 self._error, pause, due = "", _PAUSE, 0.0
 
     def _send(self, trial: TrialRecord) -> None:
-        self.stored.put((trial.number, send(self._record(trial, self._parent()), self._uri)))
+        self._stored.put((trial.number, send(self._record(trial, self._parent()), self._uri)))
 
     def _parent(self) -> str:
         """Return the run of the search, which is made where there is none."""
         if SEARCH not in self._logged:
             self._logged[SEARCH] = send(self._search(), self._uri)
-            self.stored.put((SEARCH, self._logged[SEARCH]))
+            self._stored.put((SEARCH, self._logged[SEARCH]))
         return self._logged[SEARCH]
 
     def _search(self) -> TrainingRecord:

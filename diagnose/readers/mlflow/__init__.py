@@ -29,7 +29,10 @@ from diagnose.readers.mlflow import folders
 from diagnose.readers.mlflow.record import Record, Wanted, without_password
 from diagnose.run import Run
 
-__all__ = ["DEFAULT_STORES", "FORMAT", "environment", "matches", "read", "read_uri", "without_password"]
+__all__ = [
+    "DEFAULT_STORES", "FORMAT", "environment", "is_database", "is_server", "matches", "read", "read_uri",
+    "without_password",
+]  # fmt: skip
 
 FORMAT = "mlflow"
 
@@ -39,6 +42,20 @@ DEFAULT_STORES = ("mlruns/mlflow.db", "mlflow.db", "mlruns")
 #: As MLflow names databases, before a ``+driver``.
 _DATABASES = frozenset({"postgresql", "postgres", "mysql", "mariadb", "mssql"})
 _SERVERS = frozenset({"http", "https"})
+
+
+def is_server(uri: str) -> bool:
+    """Whether a store is asked over HTTP."""
+    return _scheme(uri) in _SERVERS
+
+
+def is_database(uri: str) -> bool:
+    """Whether a store is a database that a server of its own keeps, and no file."""
+    return _scheme(uri) in _DATABASES
+
+
+def _scheme(uri: str) -> str:
+    return uri.partition(":")[0].partition("+")[0].lower()
 
 
 def matches(document: Document) -> bool:
@@ -103,12 +120,11 @@ def _records(store: str, wanted: Wanted) -> Iterator[Record]:
         if not path.exists():
             raise ReadError(f"cannot be looked up: the MLflow store {store} does not exist", "set MLFLOW_TRACKING_URI")
         return _records_at(path, wanted)
-    scheme = store.partition(":")[0].partition("+")[0].lower()
-    if scheme in _SERVERS:
+    if is_server(store):
         from diagnose.readers.mlflow import server
 
         return server.records(store, wanted)
-    if scheme in _DATABASES:
+    if is_database(store):
         from diagnose.readers.mlflow import database
 
         return database.records(store, wanted)
