@@ -31,7 +31,7 @@ $(VENV)/.test: $(VENV)/.core
 	@touch $@
 
 demo: $(VENV)/.tune  ## Search on the bundled digits, with rates so wide that some trials are sick: watched, diagnosed, compared
-	@$(BIN)/tune search mlp --data digits --space 'optimizer.learning_rate=1e-4..10 log' --strategy random --time 150s \
+	@$(BIN)/tune search mlp --data digits --space 'optimizer.learning_rate=1e-4..10 log' --strategy random --time 110s \
 	  --epochs 12 --output runs/demo
 	@mkdir -p reports
 	@$(BIN)/tune show runs/demo --html reports/demo.html
