@@ -14,12 +14,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
 
+pytest.importorskip("keras")
 pytest.importorskip("mlflow")
 
+import keras
 import mlflow
 from mlflow.tracking import MlflowClient
 

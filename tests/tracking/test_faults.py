@@ -15,13 +15,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+pytest.importorskip("keras")
 pytest.importorskip("mlflow")
 
+import keras
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
