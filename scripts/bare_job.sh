@@ -19,5 +19,5 @@ cp -r "$root/tests" "$root/examples" "$work"
 cp "$root/pyproject.toml" "$work"
 cd "$work"
 "$venv/bin/diagnose" examples/logs --fail-on never > /dev/null
-"$venv/bin/python" -m pytest -m "not keras and not browser and not long" --ignore=tests/project --ignore=tests/recipes --ignore=tests/tuners \
+"$venv/bin/python" -m pytest -m "not keras and not browser and not long and not slow" --ignore=tests/project --ignore=tests/recipes --ignore=tests/tuners \
   -p no:cacheprovider
