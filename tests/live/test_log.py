@@ -526,7 +526,10 @@ def test_a_training_killed_at_any_moment_leaves_a_log_that_is_read(tmp_path):
         training = int(trainings.stdout.readline())
         time.sleep(moments.uniform(0, 0.03))
         os.kill(training, signal.SIGKILL)
-        written = 1 + sum(1 for _ in iter(trainings.stdout.readline, "killed\n"))
+        written = 1
+        for line in iter(trainings.stdout.readline, "killed\n"):
+            assert line, "the trainings themselves have ended"
+            written += 1
         runs = read(path)
         # The last row may be in the file and not yet told of.
         assert 0 <= sum(run.epochs for run in runs) - known - written <= 1

@@ -170,6 +170,8 @@ class TestWhileTheTrainingGoesOn:
         self, way: Faulty, store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.setattr(live, "_PAUSE", 0.05)
+        attempt, was_taken = live.LiveRun._try, list[bool]()
+        monkeypatch.setattr(live.LiveRun, "_try", lambda run: was_taken.append(attempt(run)) or was_taken[-1])
 
         class Network(keras.callbacks.Callback):
             def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -179,7 +181,7 @@ class TestWhileTheTrainingGoesOn:
                 if epoch == 1:
                     way.behave("refuse")
                 elif epoch == 2:
-                    time.sleep(0.5)
+                    eventually(lambda: False in was_taken)
                 elif epoch == 3:
                     way.behave("pass")
                 elif epoch == 5:
@@ -431,23 +433,24 @@ class TestSearch:
         def log_and_lose(courier: Courier, trial: Any) -> None:
             log(courier, trial)
             if trial.number == 0 and away_from == 1:
-                eventually(lambda: courier.stored.qsize() == 2)
+                eventually(lambda: "FINISHED" in {run.info.status for run in store.runs()})
                 way.behave("refuse")
 
         def come_back(courier: Courier, best: Any) -> Any:
             way.behave("pass")
             return within(courier, best)
 
-        monkeypatch.setattr(Courier, "log", log_and_lose)
-        monkeypatch.setattr(Courier, "within", come_back)
         if away_from == 0:
             way.behave("refuse")
         space = {"optimizer.learning_rate": {"low": 1e-3, "high": 0.1, "log": True}}
         name = f"away-{away_from}"
-        found = search(
-            config(), space, SearchSettings(strategy="random", trials=3), folder=tmp_path / name,
-            register=f"{name}@champion",
-        )  # fmt: skip
+        with monkeypatch.context() as network:
+            network.setattr(Courier, "log", log_and_lose)
+            network.setattr(Courier, "within", come_back)
+            found = search(
+                config(), space, SearchSettings(strategy="random", trials=3), folder=tmp_path / name,
+                register=f"{name}@champion",
+            )  # fmt: skip
         assert found.best is not None
         assert_nothing_waits(tmp_path)
         runs = {run.info.run_name: run for run in store.runs()}
