@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from diagnose import discovery
 from diagnose.check import LoadedCheck, load_checks
 from diagnose.finding import Finding, Outcome, OutcomeKind, Severity
 from diagnose.report import Best, RunReport
@@ -20,6 +21,8 @@ from diagnose.run import Direction, Run
 
 #: A check that needs more epochs than this looks at a trend; where none could look, the verdict is unknown.
 _TREND_EPOCHS = 2
+#: Families that look at what is there before a training.
+_BEFORE = ("model", "data")
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Selection:
         """
         chosen, left_out = (frozenset([names] if isinstance(names, str) else names) for names in (select, ignore))
         selection = cls(chosen, left_out, dict(options or {}))
-        selection.validate(load_checks())
+        selection.validate()
         return selection
 
     def takes(self, check: LoadedCheck) -> bool:
@@ -66,18 +69,30 @@ class Selection:
         names = {check.id, check.family}
         return not names & self.ignore and (not self.select or bool(names & self.select))
 
-    def validate(self, checks: Sequence[LoadedCheck]) -> None:
-        """Raise ValueError, naming the nearest known name, where a name is no check or family."""
-        known = {c.id for c in checks} | {c.family for c in checks}
-        for name in (*self.select, *self.ignore, *self.options):
+    def families(self, run: Run) -> list[str]:
+        """Return the families of the checks that look at a run: those with something to look at, and those asked for.
+
+        Whoever asks for one by name is told why it could not look.
+        """
+        asked = self.select | {discovery.family_of(name) for name in self.select}
+        return [family for family in discovery.FAMILIES if family in run.families or family in asked]
+
+    def validate(self) -> None:
+        """Raise ValueError, naming the nearest known name, where a name is no check or family, or an option is none."""
+        named = (*self.select, *self.ignore, *self.options)
+        if not named:
+            return
+        known = {*discovery.names(), discovery.EXTRA_FAMILY}
+        for name in named:
             if name not in known:
                 import difflib
 
                 near = difflib.get_close_matches(name, sorted(known), n=1)
                 hint = f"; did you mean {near[0]}?" if near else ""
                 raise ValueError(f"there is no check {name!r}{hint} (diagnose --list-checks lists them)")
-        for check in checks:
-            check.options(self.options.get(check.id, {}))
+        if self.options:
+            for check in load_checks():
+                check.options(self.options.get(check.id, {}))
 
 
 def analyze(
@@ -96,11 +111,11 @@ def analyze(
     selection
         Which checks, with which thresholds.
     checks
-        The checks to choose from; all discovered ones by default.
+        The checks to choose from; by default all discovered ones of the families that have something to look at.
     live
         Whether the training still goes on: checks that need its end are not applicable then.
     """
-    checks = load_checks() if checks is None else checks
+    checks = load_checks(selection.families(run)) if checks is None else checks
     findings: list[Finding] = []
     outcomes: list[Outcome] = []
     with np.errstate(all="ignore"):  # logs hold NaN and infinity, and checks divide by what is zero
@@ -109,7 +124,7 @@ def analyze(
             outcomes.append(outcome)
             findings.extend(found)
     findings = _link(findings, checks)
-    verdict = _verdict(findings, outcomes, checks)
+    verdict = _verdict(findings, outcomes, checks, is_planned=run.is_planned)
     best = best_epoch(run)
     return RunReport(
         run=run,
@@ -157,10 +172,13 @@ def _link(findings: Iterable[Finding], checks: Sequence[LoadedCheck]) -> list[Fi
         linked.append(dataclasses.replace(finding, caused_by=tuple(causes)))
     # What was seen inside the layers goes before what the curves let one guess: a rate that seems too high is often one
     # that dead or saturated layers, or gradients that blow up, make look so.
+    # And what is wrong with the model or the data as they were made goes before what came of it.
     seen_inside = {c.id for c in checks if c.family == "layers"}
+    seen_before = {c.id for c in checks if c.family in _BEFORE}
     linked.sort(
         key=lambda f: (
             bool(f.caused_by) and f.severity != Severity.INFO,
+            f.check not in seen_before,
             f.check not in seen_inside,
             -f.severity.rank,
             -f.confidence,
@@ -169,12 +187,15 @@ def _link(findings: Iterable[Finding], checks: Sequence[LoadedCheck]) -> list[Fi
     return sorted(linked, key=lambda f: f.severity == Severity.INFO)
 
 
-def _verdict(findings: Sequence[Finding], outcomes: Sequence[Outcome], checks: Sequence[LoadedCheck]) -> str:
+def _verdict(
+    findings: Sequence[Finding], outcomes: Sequence[Outcome], checks: Sequence[LoadedCheck], *, is_planned: bool
+) -> str:
     worst = max((f.severity for f in findings), key=lambda s: s.rank, default=None)
     if worst is not None and worst != Severity.INFO:
         return worst.value
     trend_checks = {c.id for c in checks if c.declaration.needs.min_epochs > _TREND_EPOCHS}
-    looked = any(o.check in trend_checks and o.kind in (OutcomeKind.PASSED, OutcomeKind.FOUND) for o in outcomes)
+    telling = {c.id for c in checks if c.family in _BEFORE} if is_planned else trend_checks
+    looked = any(o.check in telling and o.kind in (OutcomeKind.PASSED, OutcomeKind.FOUND) for o in outcomes)
     if not looked:
         return "unknown"
     return worst.value if worst is not None else "healthy"
@@ -208,6 +229,8 @@ def _summary(run: Run, verdict: str, findings: Sequence[Finding], best: Best | N
     reached = ""
     if best is not None and math.isfinite(best.value):
         reached = f" Best {best.metric} {best.value:.4g} at {run.axis} {best.epoch:g}."
+    if run.is_planned:
+        return "No fault found before the training." if verdict != "unknown" else "Too little is known to judge it."
     if verdict == "unknown" and run.get("loss") is None and run.get("val_loss") is None:
         return "No loss in the log: too little to judge the training." + reached
     if verdict == "unknown":

@@ -19,7 +19,6 @@ from diagnose.settings import load as load_settings
 
 if TYPE_CHECKING:
     from diagnose.analyze import Selection
-    from diagnose.check import LoadedCheck
     from diagnose.report import Report
 
 _SUFFIXES = {".html": "html", ".htm": "html", ".json": "json", ".md": "markdown", ".markdown": "markdown"}
@@ -153,18 +152,16 @@ def _settings(given: Mapping[str, Any]) -> Settings:
 def _selection(given: Mapping[str, Any], settings: Settings) -> Selection:
     """Return the selection; a name that is no check is blamed on the file or on the option that has it."""
     from diagnose.analyze import Selection
-    from diagnose.check import load_checks
 
-    checks = load_checks()
     where = str(settings.path)
-    _validate(Selection(select=frozenset(settings.select)), checks, f"{where}: select")
-    _validate(Selection(ignore=frozenset(settings.ignore)), checks, f"{where}: ignore")
-    _validate(Selection(options=settings.options), checks, f"{where}: options")
+    _validate(Selection(select=frozenset(settings.select)), f"{where}: select")
+    _validate(Selection(ignore=frozenset(settings.ignore)), f"{where}: ignore")
+    _validate(Selection(options=settings.options), f"{where}: options")
     select, ignore = _split(given["select"]), _split(given["ignore"])
     thresholds = _thresholds(given["thresholds"])
-    _validate(Selection(select=select), checks, "--select")
-    _validate(Selection(ignore=ignore), checks, "--ignore")
-    _validate(Selection(options=thresholds), checks, "--set")
+    _validate(Selection(select=select), "--select")
+    _validate(Selection(ignore=ignore), "--ignore")
+    _validate(Selection(options=thresholds), "--set")
     return Selection(
         select=select or frozenset(settings.select),
         ignore=ignore or frozenset(settings.ignore),
@@ -175,9 +172,9 @@ def _selection(given: Mapping[str, Any], settings: Settings) -> Selection:
     )
 
 
-def _validate(selection: Selection, checks: Sequence[LoadedCheck], where: str) -> None:
+def _validate(selection: Selection, where: str) -> None:
     try:
-        selection.validate(checks)
+        selection.validate()
     except ValueError as error:
         raise UsageError(f"{where}: {error}") from error
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import ModuleType
@@ -30,6 +30,14 @@ _HOW_TO_LOG = {
     "val_metric": "compile with a metric and pass validation_data to fit",
     "learning_rate": "log the learning rate (Keras logs it where a schedule or ReduceLROnPlateau changes it)",
 }
+_HOW_TO_SHOW = {
+    "model": ("no model", "name it: diagnose MODEL, or --model MODEL beside --data"),
+    "compiled": ("the model is not compiled", "compile it before it is saved or returned"),
+    "data": ("no data", "name it: --data DATA"),
+    "labels": ("no labels in the data", "name them: --target COLUMN, or give (x, y)"),
+    "validation": ("no validation data", "give a split of its own: x_val and y_val"),
+    "dry_run": ("nothing was computed", "--dry-run does so, in seconds"),
+}
 
 
 @dataclass(frozen=True)
@@ -44,14 +52,26 @@ class Needs:
         Layer statistics that must have been logged.
     min_epochs
         The fewest epochs from which the check can say anything.
+    before
+        What must be known before the training: ``model``, ``compiled`` (a model with a loss), ``data``, ``labels``,
+        ``validation`` (a second split, be it the test set), ``dry_run``.
     """
 
     any_of: tuple[tuple[str, ...], ...] = ()
     statistics: tuple[str, ...] = ()
     min_epochs: int = 1
+    before: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        unknown = set(self.before) - set(_HOW_TO_SHOW)
+        if unknown:
+            raise ValueError(f"a check can need {', '.join(_HOW_TO_SHOW)}, and not {', '.join(sorted(unknown))}")
 
     def missing(self, run: Run) -> str:
         """Return what is missing and how to log it, or an empty string where nothing is."""
+        for name in self.before:
+            if not _is_known(run, name):
+                return "; ".join(_HOW_TO_SHOW[name])
         absent = [s for s in self.statistics if s not in run.layers]
         if absent:
             how = 'the callback Monitor("run.csv") logs it (or log a column STATISTIC/LAYER of each layer)'
@@ -78,6 +98,20 @@ class Needs:
     def _shortest(run: Run, roles: tuple[str, ...]) -> int:
         found = [run.get(role) for role in roles]
         return min((len(s) if s is not None else 0) for s in found)
+
+
+def _is_known(run: Run, name: str) -> bool:
+    """Whether something that is there before the training is known of a run."""
+    model, data = run.model, run.data
+    known = {
+        "model": model is not None,
+        "compiled": model is not None and any(output.loss for output in model.outputs),
+        "data": data is not None,
+        "labels": data is not None and bool(data.training.labels),
+        "validation": data is not None and len(data.splits) > 1,
+        "dry_run": run.dry_run is not None,
+    }
+    return known[name]
 
 
 class Fault(StrEnum):
@@ -158,15 +192,28 @@ class LoadedCheck:
         return self.options_class()
 
 
+def load_checks(families: Sequence[str] | None = None) -> tuple[LoadedCheck, ...]:
+    """Return every check of some families (None: of all), those that other distributions bring last.
+
+    A log has no model to look at: the checks that would are not even imported for it.
+    """
+    wanted = discovery.FAMILIES if families is None else families
+    built_in = (check for family in wanted for check in _built_in(family))
+    return (*built_in, *_contributed())
+
+
 @functools.cache
-def load_checks() -> tuple[LoadedCheck, ...]:
-    """Return every check: those of this package by family, then those that other distributions bring."""
-    loaded = [
+def _built_in(family: str) -> tuple[LoadedCheck, ...]:
+    return tuple(
         _load(importlib.import_module(f"diagnose.checks.{family}.{name}"), family)
-        for family, name in discovery.built_in()
-    ]
-    loaded.extend(_load_contributed(entry) for entry in discovery.contributed())
-    return tuple(loaded)
+        for its_family, name in discovery.built_in()
+        if its_family == family
+    )
+
+
+@functools.cache
+def _contributed() -> tuple[LoadedCheck, ...]:
+    return tuple(_load_contributed(entry) for entry in discovery.contributed())
 
 
 def _load_contributed(entry: EntryPoint) -> LoadedCheck:

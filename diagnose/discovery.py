@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ENTRY_POINT_GROUP = "kerasdx.checks"
 #: The family of checks that other distributions bring.
 EXTRA_FAMILY = "extra"
-FAMILIES = ("curves", "layers")
+FAMILIES = ("curves", "layers", "model", "data")
 
 
 @functools.cache
@@ -31,6 +31,11 @@ def built_in() -> tuple[tuple[str, str], ...]:
         for file in sorted((root / family).glob("*.py"))
         if not file.stem.startswith("_")
     )
+
+
+def family_of(id: str) -> str:
+    """Return the family of a built-in check; that of other distributions' checks where it is none."""
+    return next((family for family, module in built_in() if check_id(module) == id), EXTRA_FAMILY)
 
 
 def check_id(module_name: str) -> str:

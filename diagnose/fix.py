@@ -72,6 +72,36 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Edit:
+    """A change of one layer of a model that is there, or of how it is compiled; `diagnose.audit.fixing` makes it.
+
+    Parameters
+    ----------
+    layer
+        The layer's name in the blueprint; empty: the compilation.
+    setting
+        As its Keras configuration has it (``activation``, ``kernel_initializer``, ``use_bias``, ``units``,
+        ``padding``); of the compilation ``loss``, ``optimizer``, ``learning_rate``, ``clipnorm``. Empty with
+        ``remove``.
+    value
+        What it becomes; an initializer or an activation by its Keras name.
+    op
+        ``set``; ``remove`` takes the layer out, and what it was given goes on to those behind it.
+    """
+
+    layer: str
+    setting: str = ""
+    value: float | str | bool | None = None
+    op: str = "set"
+
+    def __post_init__(self) -> None:
+        if self.op not in ("set", "remove"):
+            raise ValueError(f"unknown operation {self.op!r}; set or remove")
+        if (self.op == "set") != bool(self.setting):
+            raise ValueError("set needs a setting, and remove takes none")
+
+
+@dataclass(frozen=True)
 class Fix:
     """A remedy.
 
@@ -93,6 +123,9 @@ class Fix:
         Keras 3 code that runs where ``model``, ``x_train``, ``y_train``, ``x_val``, ``y_val`` exist.
     addresses
         The candidate cause that it treats, where the finding cannot tell the cause.
+    edits
+        The same for the very model that was looked at, where it is mechanical: ``diagnose MODEL --fix`` makes those of
+        ``safe`` fixes.
     """
 
     id: str
@@ -103,3 +136,4 @@ class Fix:
     changes: tuple[Change, ...] = ()
     code: str = ""
     addresses: str = ""
+    edits: tuple[Edit, ...] = ()

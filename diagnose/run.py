@@ -1,6 +1,7 @@
-"""What one training run logged: its curves, its layer statistics, its configuration.
+"""What is known of one training run: its curves, its layer statistics, its configuration, its model and its data.
 
-A reader (or, while training, the Monitor callback) makes a `Run`; checks look at it and never change it.
+A reader, an audit of what is to be trained, or while training the Monitor callback makes a `Run`; checks look at it and
+never change it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from diagnose.blueprint import Blueprint, DryRun
+    from diagnose.sample import DataSample
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -171,6 +175,14 @@ class Run:
         What the reader had to do to understand the log, one sentence each, for the reader of the report.
     epoch_count
         How many epochs were trained, where the axis does not tell.
+    model
+        The model as it was made, where that could be seen.
+    data
+        A sample of what it is trained on, where that could be seen.
+    dry_run
+        What one batch, forward and backward, has told before the training.
+    is_planned
+        Whether nothing has been trained: there is a model, or data, and no log.
     """
 
     source: str
@@ -183,6 +195,24 @@ class Run:
     restarts: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()
     epoch_count: int | None = None
+    model: Blueprint | None = None
+    data: DataSample | None = None
+    dry_run: DryRun | None = None
+    is_planned: bool = False
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """The families of checks that have something to look at."""
+        return tuple(
+            family
+            for family, is_there in (
+                ("curves", not self.is_planned),
+                ("layers", not self.is_planned),
+                ("model", self.model is not None),
+                ("data", self.data is not None),
+            )
+            if is_there
+        )
 
     @property
     def epochs(self) -> int:

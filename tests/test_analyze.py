@@ -14,6 +14,7 @@ from diagnose.analyze import Selection, analyze, best_epoch
 from diagnose.check import Check, LoadedCheck, Needs, load_checks
 from diagnose.finding import Finding, OutcomeKind, Point, Severity
 from diagnose.run import LayerStatistic, Run
+from tests import blueprints
 from tests.curves import decay, healthy, line, noise, run, turning
 
 ALL = {check.id for check in load_checks()}
@@ -45,7 +46,7 @@ def outcomes(a_run: Run, selection: Selection | None = None, **options) -> dict[
 
 def looked(**names) -> set[str]:
     selection = Selection(**{k: frozenset(v) for k, v in names.items()})
-    selection.validate(load_checks())
+    selection.validate()
     return {check for check, kind in outcomes(healthy(), selection).items() if kind != OutcomeKind.IGNORED}
 
 
@@ -69,12 +70,12 @@ def test_ignoring_wins_over_selecting():
 def test_a_name_that_is_no_check_is_refused_with_the_nearest(place):
     names = {"overfiting": {}} if place == "options" else frozenset({"overfiting"})
     with pytest.raises(ValueError, match=r"no check 'overfiting'; did you mean overfitting\?"):
-        Selection(**{place: names}).validate(load_checks())
+        Selection(**{place: names}).validate()
 
 
 def test_a_name_that_is_like_no_other_is_refused_without_a_guess():
     with pytest.raises(ValueError, match=r"no check 'xyzzy' \(diagnose --list-checks"):
-        Selection(select=frozenset({"xyzzy"})).validate(load_checks())
+        Selection(select=frozenset({"xyzzy"})).validate()
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,7 @@ def test_a_name_that_is_like_no_other_is_refused_without_a_guess():
 )
 def test_an_option_that_cannot_be_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
-        Selection(options={"overfitting": options}).validate(load_checks())
+        Selection(options={"overfitting": options}).validate()
 
 
 def test_an_option_moves_a_threshold():
@@ -101,9 +102,22 @@ def test_an_option_moves_a_threshold():
 # -- outcomes ----------------------------------------------------------------------------------------------------------
 
 
-def test_each_check_has_one_outcome_in_order():
+def test_each_check_that_has_something_to_look_at_has_one_outcome_in_order():
     report = analyze(healthy())
-    assert [o.check for o in report.outcomes] == [c.id for c in load_checks()]
+    assert [o.check for o in report.outcomes] == [c.id for c in load_checks(("curves", "layers"))]
+
+
+def test_what_is_not_trained_yet_is_not_looked_at_as_if_it_were():
+    planned = Run("model.keras", "keras-model", model=blueprints.classifier(), is_planned=True)
+    report = analyze(planned)
+    assert {o.check for o in report.outcomes} == {c.id for c in load_checks(("model",))}
+    assert report.summary == "No fault found before the training."
+
+
+def test_whoever_asks_for_a_check_by_name_is_told_why_it_cannot_look():
+    (outcome,) = analyze(healthy(), Selection(select=frozenset(["pooling-collapse"]))).outcomes
+    assert outcome.kind == OutcomeKind.NOT_APPLICABLE
+    assert "--model MODEL" in outcome.reason
 
 
 def test_every_outcome():

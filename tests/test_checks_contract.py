@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import importlib
 import inspect
 import math
 import re
@@ -17,13 +18,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from diagnose import discovery
 from diagnose.analyze import analyze
 from diagnose.check import LoadedCheck, load_checks
 from diagnose.finding import Finding, OutcomeKind, Severity
 from diagnose.fix import OPERATIONS, PATHS, Applicability, Fix
 from diagnose.report import Report
 from diagnose.run import LAYER_STATISTICS, LayerStatistic, Part, Run
-from tests import telemetry
+from tests import blueprints, telemetry
 from tests.curves import decay, healthy, line, noise, path, run, turning, wobble
 
 #: The names are fixed; more are welcome.
@@ -37,6 +39,15 @@ VOCABULARY = {
     "layers": {
         "vanishing-gradient", "exploding-gradient", "dying-relu", "saturated-activation", "symmetric-weights",
         "frozen-weights",
+    },
+    "model": {
+        "initializer-activation-mismatch", "constant-initializer", "output-activation-mismatch",
+        "output-units-mismatch", "missing-nonlinearity", "non-differentiable-activation", "pooling-collapse",
+        "receptive-field", "excess-capacity", "bias-before-batch-norm", "misplaced-dropout", "large-batch",
+    },
+    "data": {
+        "unscaled-inputs", "non-finite-inputs", "class-imbalance", "label-range", "distribution-shift",
+        "train-validation-leak", "augmented-evaluation", "uninformative-inputs",
     },
 }  # fmt: skip
 SECTIONS = ("What it detects", "How it is detected", "Why it matters", "How to fix", "References")
@@ -129,7 +140,9 @@ def complete(n: int = 60) -> Run:
     values = 0.3 + np.abs(noise(n * 4, 0.01)).reshape(n, 4)
     statistics = {name: LayerStatistic(name, layers, epochs, values) for name in LAYER_STATISTICS}
     curves = {s.name: s.values for s in healthy(n).series}
-    return run(**curves, learning_rate=decay(n, 1e-2, 1e-4), config={"classes": 10}, layers=statistics)
+    trained = run(**curves, learning_rate=decay(n, 1e-2, 1e-4), config={"classes": 10}, layers=statistics)
+    before = {"model": blueprints.classifier(batch_size=32), "data": blueprints.data(), "dry_run": blueprints.dry_run()}
+    return dataclasses.replace(trained, **before)
 
 
 def sick_curves() -> Iterator[tuple[str, Run]]:
@@ -181,7 +194,14 @@ def sick_layers() -> Iterator[tuple[str, Run]]:
     yield "frozen-weights", logged(update_ratio=np.zeros(6), grad_norm=np.full(6, 0.1))
 
 
-SICK = dict([*sick_curves(), *sick_layers()])
+def sick_before() -> Iterator[tuple[str, Run]]:
+    """What the tests of the checks of models and data call ``SICK``."""
+    for family, module in discovery.built_in():
+        if family in ("model", "data"):
+            yield discovery.check_id(module), importlib.import_module(f"tests.checks.test_{module}").SICK
+
+
+SICK = dict([*sick_curves(), *sick_layers(), *sick_before()])
 
 
 def findings_of(check: LoadedCheck, a_run: Run) -> list[Finding]:
@@ -222,7 +242,7 @@ def assert_valid(fix: Fix) -> None:
     assert fix.why
     assert fix.cost
     assert isinstance(fix.applicability, Applicability)
-    assert (fix.applicability == Applicability.MANUAL) == (not fix.changes)
+    assert (fix.applicability == Applicability.MANUAL) == (not fix.changes and not fix.edits)
     for change in fix.changes:
         assert change.path in PATHS
         assert change.op in OPERATIONS

@@ -21,7 +21,9 @@ ROOT = Path(diagnose.__file__).parents[1]
 
 #: Modules -> what of this project they may import; the first pattern that matches a module counts.
 ALLOWED = {
-    "diagnose.run": (),
+    "diagnose.run": ("diagnose.blueprint", "diagnose.sample"),
+    "diagnose.blueprint": (),
+    "diagnose.sample": ("diagnose.run",),
     "diagnose.fix": (),
     "diagnose.discovery": (),
     "diagnose.settings": (),
@@ -31,16 +33,21 @@ ALLOWED = {
     "diagnose.report": ("diagnose.finding", "diagnose.run", "diagnose.renderers*"),
     "diagnose.analyze": ("diagnose.check", "diagnose.finding", "diagnose.report", "diagnose.run"),
     "diagnose.explain": ("diagnose.check",),
-    "diagnose.measures*": ("diagnose.measures*", "diagnose.run"),
-    "diagnose.remedies*": ("diagnose.remedies*", "diagnose.measures*", "diagnose.fix", "diagnose.run"),
+    "diagnose.measures*": ("diagnose.measures*", "diagnose.run", "diagnose.blueprint", "diagnose.sample"),
+    "diagnose.remedies*": (
+        "diagnose.remedies*", "diagnose.measures*", "diagnose.fix", "diagnose.run", "diagnose.blueprint",
+    ),
     "diagnose.checks*": (
         "diagnose.checks.*._evidence",  # evidence that the checks of a family give in the same form
         "diagnose.measures*", "diagnose.remedies*", "diagnose.run", "diagnose.finding", "diagnose.fix",
-        "diagnose.check",
+        "diagnose.check", "diagnose.blueprint", "diagnose.sample",
     ),
+    # A model is read by what knows Keras, and only when there is one.
+    "diagnose.readers.keras_model": ("diagnose.readers*", "diagnose.run", "diagnose.audit*"),
     "diagnose.readers*": ("diagnose.readers*", "diagnose.run"),
     "diagnose.renderers*": (
         "diagnose.renderers*", "diagnose.report", "diagnose.run", "diagnose.finding", "diagnose.fix", "diagnose",
+        "diagnose.blueprint", "diagnose.sample",
     ),
     "diagnose.live*": ("diagnose*",),
     "diagnose*": ("diagnose*",),
@@ -50,8 +57,8 @@ ALLOWED = {
 
 #: Heavy packages -> modules that may import them at the top, for these are themselves imported late.
 HEAVY = {
-    "keras": ("diagnose.live*", "tuners*", "recipes*"),
-    "tensorflow": ("diagnose.live*", "tuners*", "recipes*"),
+    "keras": ("diagnose.live*", "diagnose.audit*", "tuners*", "recipes*"),
+    "tensorflow": ("diagnose.live*", "diagnose.audit*", "tuners*", "recipes*"),
     "pandas": ("tuners*", "recipes*"),
     "mlflow": (),
     "albumentations": ("recipes.data.augmentation",),
@@ -62,8 +69,9 @@ HEAVY = {
     "jinja2": ("diagnose.renderers.html",),
 }
 
-#: Packages that nothing of `diagnose` but the callback may import, not even late.
+#: Packages that nothing of `diagnose` but the callback and the audit may import, not even late.
 LIVE_ONLY = ("keras", "tensorflow")
+MAY = ("diagnose.live", "diagnose.audit")
 
 
 @dataclass(frozen=True)
@@ -151,13 +159,13 @@ def test_heavy_packages_are_imported_where_they_are_used(package: str) -> None:
     assert early == []
 
 
-def test_only_the_callback_imports_keras() -> None:
+def test_only_the_callback_and_the_audit_import_keras() -> None:
     wrong = [
         str(i)
         for i in IMPORTS
         if i.imported.partition(".")[0] in LIVE_ONLY
         and i.importer.partition(".")[0] == "diagnose"
-        and not i.importer.startswith("diagnose.live")
+        and not i.importer.startswith(MAY)
     ]
     assert wrong == []
 

@@ -108,7 +108,7 @@ def fresh_discovery(monkeypatch: pytest.MonkeyPatch) -> object:
 
     def forget() -> None:
         discovery.contributed.cache_clear()
-        check.load_checks.cache_clear()
+        check._contributed.cache_clear()
 
     forget()
     yield

@@ -12,7 +12,7 @@ from typing import Any
 
 from diagnose import __version__
 from diagnose.finding import Evidence, Finding, LayerTable, Outcome
-from diagnose.fix import Change, Fix
+from diagnose.fix import Change, Edit, Fix
 from diagnose.report import Report, RunReport
 
 SCHEMA = "kerasdx/1"
@@ -87,6 +87,7 @@ def _fix(fix: Fix) -> dict[str, Any]:
         "applicability": fix.applicability.value,
         "addresses": _text(fix.addresses),
         "changes": [_change(c) for c in fix.changes],
+        "edits": [_edit(e) for e in fix.edits],
         "code": _text(fix.code),
     }
 
@@ -99,6 +100,10 @@ def _change(change: Change) -> dict[str, Any]:
         "value": _plain(change.value),
         **{name: _number(limit) for name, limit in bounds.items() if limit is not None},
     }
+
+
+def _edit(edit: Edit) -> dict[str, Any]:
+    return {"layer": _text(edit.layer), "op": edit.op, "setting": edit.setting, "value": _plain(edit.value)}
 
 
 def _outcome(outcome: Outcome) -> dict[str, Any]:
