@@ -16,20 +16,31 @@ from diagnose.run import Run
 
 
 def diagnose(
-    source: Any,
+    source: Any = None,
     *,
+    data: Any = None,
+    batch_size: int | None = None,
+    dry_run: bool = False,
     select: Iterable[str] = (),
     ignore: Iterable[str] = (),
     options: Mapping[str, Mapping[str, float]] | None = None,
     roles: Mapping[str, str] | None = None,
 ) -> Report:
-    """Diagnose a training run, or several.
+    """Diagnose a training run, or several, or what is going to be trained.
 
     Parameters
     ----------
     source
         A path or URI as on the command line, a Keras ``History``, a dict of lists, a pandas DataFrame,
-        a `Run`, or a list of any of these.
+        a `Run`, or a list of any of these; or a Keras model before its training.
+    data
+        What the model is going to be trained on, as it goes into ``fit``: ``(x, y)``, a ``tf.data.Dataset``, a
+        ``PyDataset``, a DataFrame, or a mapping of ``train``, ``validation`` and ``test`` to such. `source` is a model
+        then, or left out.
+    batch_size
+        That the model is going to be trained with.
+    dry_run
+        Whether to compute one batch of the model, forward and backward; takes seconds.
     select, ignore
         Ids or families of checks to run, and to leave out; all run by default.
     options
@@ -59,6 +70,8 @@ def diagnose(
     """
     selection = Selection.of(select, ignore, options)
     roles = check_roles(roles or {})
+    if data is not None or dry_run or batch_size is not None:
+        return audit_source(source, selection, data=data, batch_size=batch_size, dry_run=dry_run)
     if isinstance(source, list | tuple):
         return merge([_tolerant(one, selection, roles) for one in source])
     return _diagnose(source, selection, roles)
@@ -73,6 +86,13 @@ def diagnose_source(
 ) -> Report:
     """Read one source, as `resolve` names it, and diagnose its runs; `live` while the training goes on."""
     return Report(runs=tuple(analyze(run, selection, live=live) for run in read(source, roles)))
+
+
+def audit_source(source: Any, selection: Selection, **asked: Any) -> Report:
+    """Look at a model, at data, or at both before the training, as `diagnose.audit.audit` is asked to."""
+    from diagnose.audit import audit
+
+    return Report(runs=(analyze(audit(source, **asked), selection),))
 
 
 def expand_all(arguments: Sequence[str]) -> tuple[list[str], list[SourceError]]:

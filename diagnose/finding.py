@@ -78,11 +78,11 @@ class Comparison(Evidence):
 
 @dataclass(frozen=True, kw_only=True)
 class LayerTable(Evidence):
-    """A statistic of several layers at one epoch; `value` is the worst of them."""
+    """A statistic of several layers at one epoch (None: before the training); `value` is the worst of them."""
 
     type: ClassVar[str] = "layers"
     statistic: str
-    epoch: float
+    epoch: float | None = None
     rows: tuple[tuple[str, float], ...]
 
 

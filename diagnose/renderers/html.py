@@ -7,7 +7,7 @@ Jinja2 escapes all that goes into the templates; the drawings escape their own t
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from diagnose import __version__
 from diagnose.finding import LayerTable, Outcome
-from diagnose.renderers import comparison, outline, plots, svg, wording
+from diagnose.renderers import comparison, layer_table, outline, plots, svg, wording
 from diagnose.renderers.outline import Entry, Unseen
 from diagnose.report import Report, RunReport
 
@@ -27,6 +27,7 @@ _PLOTS = 8
 _RUNS_IN_FULL = 40
 _COLUMNS, _ROWS = 60, 60
 _MAPS = 7
+_LAYERS = 1_000
 _OVERLAID, _OVERLAY_POINTS = 8, 300
 
 
@@ -41,6 +42,8 @@ class _Section:
     charts: tuple[tuple[str, Markup], ...]
     charts_left: int
     heat_maps: tuple[tuple[str, Markup], ...]
+    layers: Sequence[layer_table.Row]
+    size: str
     unseen: list[Unseen]
     failed: list[Outcome]
     passed: list[str]
@@ -75,7 +78,11 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(
-        wording=wording, finding_anchor=finding_anchor, is_layer_table=lambda item: isinstance(item, LayerTable)
+        wording=wording,
+        finding_anchor=finding_anchor,
+        is_layer_table=lambda item: isinstance(item, LayerTable),
+        layer_heads=layer_table.HEADS,
+        layer_numbers=layer_table.NUMBERS,
     )
     return environment
 
@@ -128,6 +135,8 @@ def _section(index: int, report: RunReport) -> _Section:
         findings_left=max(0, len(report.findings) - _FINDINGS),
         charts=tuple((p.title, Markup(svg.chart(p))) for p in drawn),
         charts_left=max(0, plots.count_plots(report) - _PLOTS),
+        layers=[] if report.run.model is None else layer_table.rows(report.run.model)[:_LAYERS],
+        size="" if report.run.model is None else layer_table.total(report.run.model),
         heat_maps=tuple((m.statistic.replace("_", " "), Markup(svg.heat_map(m))) for m in maps),
         unseen=outline.unseen(report.outcomes),
         failed=outline.failed(report.outcomes),

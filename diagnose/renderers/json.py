@@ -11,9 +11,11 @@ import math
 from typing import Any
 
 from diagnose import __version__
+from diagnose.blueprint import Blueprint, DryRun
 from diagnose.finding import Evidence, Finding, LayerTable, Outcome
 from diagnose.fix import Change, Edit, Fix
 from diagnose.report import Report, RunReport
+from diagnose.sample import DataSample
 
 SCHEMA = "kerasdx/1"
 
@@ -54,6 +56,91 @@ def _run(report: RunReport) -> dict[str, Any]:
         "findings": [_finding(f) for f in report.findings],
         "outcomes": [_outcome(o) for o in report.outcomes],
         "notes": [_text(n) for n in run.notes],
+        **({"model": _model(run.model)} if run.model is not None else {}),
+        **({"data": _data(run.data)} if run.data is not None else {}),
+        **({"dry_run": _dry_run(run.dry_run)} if run.dry_run is not None else {}),
+    }
+
+
+def _model(model: Blueprint) -> dict[str, Any]:
+    """Return the layer table and how the model is trained."""
+    optimizer = model.optimizer
+    return {
+        "name": _text(model.name),
+        "class": _text(model.kind),
+        "parameters": model.parameters,
+        "trainable_parameters": model.trainable_parameters,
+        "optimizer": None if optimizer is None else _text(optimizer.name),
+        "learning_rate": None
+        if optimizer is None or optimizer.learning_rate is None
+        else _number(optimizer.learning_rate),
+        "batch_size": model.batch_size,
+        "outputs": [
+            {
+                "name": _text(output.name),
+                "layer": _text(output.layer),
+                "shape": list(output.shape),
+                "activation": None if output.activation is None else _text(output.activation.name),
+                "loss": None if output.loss is None else _text(output.loss.name),
+                "metrics": [_text(name) for name in output.metrics],
+            }
+            for output in model.outputs
+        ],
+        "layers": [
+            {
+                "name": _text(layer.name),
+                "class": _text(layer.kind),
+                "inputs": [_text(name) for name in layer.inputs],
+                "output_shapes": [list(shape) for shape in layer.output_shapes],
+                "parameters": layer.parameters,
+                "trainable_parameters": layer.trainable_parameters,
+                "activation": None if layer.activation is None else _text(layer.activation.name),
+                "receptive_field": None if layer.receptive_field is None else list(layer.receptive_field),
+                "flops": layer.flops,
+                "activation_bytes": layer.activation_bytes,
+                "line": layer.line,
+            }
+            for layer in model.layers
+        ],
+    }
+
+
+def _data(data: DataSample) -> dict[str, Any]:
+    """Return how much data there is, and how much of it was looked at."""
+    return {
+        "source": _text(data.source),
+        "batch_size": data.batch_size,
+        "splits": {
+            split.value: {
+                "samples": sample.count,
+                "looked_at": len(sample),
+                "inputs": {_text(name): list(array.shape[1:]) for name, array in sample.inputs.items()},
+                "labels": {_text(name): list(array.shape[1:]) for name, array in sample.labels.items()},
+            }
+            for split, sample in data.splits.items()
+        },
+    }
+
+
+def _dry_run(told: DryRun) -> dict[str, Any]:
+    """Return what one batch has told."""
+    return {
+        "samples": told.samples,
+        "is_made_up": told.is_made_up,
+        "initial_loss": _optional(told.initial_loss),
+        "expected_loss": _optional(told.expected_loss),
+        "losses": [_number(value) for value in told.losses],
+        "failed": _text(told.failed),
+        "layers": [
+            {
+                "layer": _text(scale.layer),
+                **{
+                    name: _optional(getattr(scale, name))
+                    for name in ("output_mean", "output_std", "zero_fraction", "grad_norm", "weight_norm")
+                },
+            }
+            for scale in told.scales
+        ],
     }
 
 
@@ -126,6 +213,10 @@ def _plain(value: Any) -> Any:
 
 def _number(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
+
+
+def _optional(value: float | None) -> float | None:
+    return None if value is None else _number(value)
 
 
 def _epoch(value: float | None) -> int | float | None:

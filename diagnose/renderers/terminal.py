@@ -10,9 +10,10 @@ from collections.abc import Iterable, Sequence
 
 from rich.cells import cell_len, chop_cells
 
+from diagnose.blueprint import Blueprint
 from diagnose.finding import Severity
 from diagnose.fix import Fix
-from diagnose.renderers import braille, comparison, outline, plots, wording
+from diagnose.renderers import braille, comparison, layer_table, outline, plots, wording
 from diagnose.renderers.outline import Entry
 from diagnose.report import Report, RunReport, SourceError
 
@@ -51,6 +52,8 @@ _FIX_INDENT = 11
 _CODE_INDENT = 4
 _MIN_SOURCE = 20
 _MAX_TEXT = 100
+#: Layers of a table, unless the report is verbose, and cells of one of its columns.
+_LAYERS_IN_FULL, _MAX_LAYER_CELL = 24, 28
 
 #: A piece of a line: text and the name of its style.
 Piece = tuple[str, str]
@@ -214,7 +217,8 @@ def _fit(text: str, width: int) -> str:
 
 def _run(page: _Page, report: RunReport, verbose: bool) -> None:
     _header(page, report)
-    _plots(page, report)
+    if not report.run.is_planned:
+        _plots(page, report)
     entries = outline.outline(report.findings)
     shown = entries if verbose else outline.head(entries, _FINDINGS_IN_FULL)
     told: dict[str, int] = {}
@@ -222,6 +226,8 @@ def _run(page: _Page, report: RunReport, verbose: bool) -> None:
         _finding(page, entry, report.run.axis, told, verbose)
     if not verbose:
         _further(page, outline.flatten(entries)[_FINDINGS_IN_FULL:])
+    if report.run.model is not None and (report.run.is_planned or verbose):
+        _layers(page, report.run.model, verbose)
     _unseen(page, report, verbose)
     page.gap()
 
@@ -346,6 +352,35 @@ def _effect(page: _Page, entry: Entry, axis: str, told: dict[str, int], verbose:
     elif others:
         page.text(f"Should it stay once its cause is mended: {'; '.join(f.title for f in others)}.", indent=9)
     told.update({fix.title: entry.number for fix in others})
+
+
+def _layers(page: _Page, model: Blueprint, verbose: bool) -> None:
+    """Add the layer table; in a narrow terminal its last columns give way, in a long one its middle."""
+    listed = layer_table.rows(model)
+    first, left, last = layer_table.folded(listed, len(listed) if verbose else _LAYERS_IN_FULL)
+    cells = [layer_table.HEADS, *(row.cells for row in (*first, *last))]
+    widths = [min(_MAX_LAYER_CELL, max(cell_len(page.clean(row[i])) for row in cells)) for i in range(len(cells[0]))]
+    shown = len(widths)
+    while shown > 3 and sum(widths[:shown]) + 2 * shown > page.width:
+        shown -= 1
+    page.text(f"{wording.count(len(listed), 'layer')}: {layer_table.total(model)}", style="bold")
+    page.line([(_layer_line(page, layer_table.HEADS[:shown], widths), "dim")])
+    for row in first:
+        page.line([(_layer_line(page, row.cells[:shown], widths), "dim" if row.is_frozen else "")])
+    if left:
+        page.text(f"… {wording.count(left, 'more layer')} (--verbose shows them)", indent=2, style="dim")
+    for row in last:
+        page.line([(_layer_line(page, row.cells[:shown], widths), "dim" if row.is_frozen else "")])
+    page.gap()
+
+
+def _layer_line(page: _Page, cells: Sequence[str], widths: Sequence[int]) -> str:
+    written = []
+    for head, cell, width in zip(layer_table.HEADS, cells, widths, strict=False):
+        text = page.clean(wording.shorten(cell, width))
+        padding = " " * (width - cell_len(text))
+        written.append(padding + text if head in layer_table.NUMBERS else text + padding)
+    return "  ".join(written)
 
 
 def _further(page: _Page, entries: Sequence[Entry]) -> None:

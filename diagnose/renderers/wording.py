@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 
 from diagnose.finding import Comparison, Evidence, Finding, Interval, LayerTable, Point
-from diagnose.fix import Change, Fix
+from diagnose.fix import Change, Edit, Fix
 from diagnose.report import Best, RunReport
 
 #: A sign beside the word, so that a verdict can be told without colour: (Unicode, ASCII).
@@ -26,6 +26,8 @@ SIGNS = {
 #: Control characters, those that turn the line around, and what no encoding can hold.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _LAYERS_SHOWN = 5
+#: From here on digits are grouped: they are sizes and no epochs.
+_GROUPED = 100_000
 _OPERATIONS = {
     "set": "set {path} to {value}",
     "multiply": "multiply {path} by {value}",
@@ -75,8 +77,9 @@ def measured(value: float, unit: str = "") -> str:
 
 
 def count(n: int, noun: str, plural: str = "") -> str:
-    """Return ``1 epoch``, ``2 epochs``."""
-    return f"{n} {noun}" if n == 1 else f"{n} {plural or noun + 's'}"
+    """Return ``1 epoch``, ``2 epochs``, ``25,636,712 parameters``."""
+    written = str(n) if n < _GROUPED else f"{n:,}"
+    return f"{written} {noun}" if n == 1 else f"{written} {plural or noun + 's'}"
 
 
 def sureness(confidence: float) -> str:
@@ -108,7 +111,8 @@ def where(item: Evidence, axis: str = "epoch") -> str:
             rows = worst_first(item)
             shown = ", ".join(f"{layer} {number(value)}" for layer, value in rows[:_LAYERS_SHOWN])
             more = len(rows) - _LAYERS_SHOWN
-            return f"{axis} {item.epoch:g}: {shown}" + (f" and {count(more, 'more layer')}" if more > 0 else "")
+            lead = "" if item.epoch is None else f"{axis} {item.epoch:g}: "
+            return f"{lead}{shown}" + (f" and {count(more, 'more layer')}" if more > 0 else "")
         case _:
             return ""
 
@@ -151,8 +155,16 @@ def best(item: Best, axis: str = "epoch") -> str:
 
 
 def length(report: RunReport) -> str:
-    """Return how long the run was: ``60 epochs``."""
-    return count(report.run.epochs, report.run.axis)
+    """Return how long the run was, ``60 epochs``; of what is not trained yet, how large it is."""
+    run = report.run
+    if not run.is_planned:
+        return count(run.epochs, run.axis)
+    parts = []
+    if run.model is not None:
+        parts += [count(len(run.model.layers), "layer"), count(run.model.parameters, "parameter")]
+    if run.data is not None and run.data.samples is not None:
+        parts.append(count(run.data.samples, "training sample"))
+    return ", ".join(parts)
 
 
 def change(item: Change) -> str:
@@ -162,6 +174,14 @@ def change(item: Change) -> str:
     bounds = [("at least", item.low), ("at most", item.high)]
     limits = [f"{word} {number(limit)}" for word, limit in bounds if limit is not None]
     return f"{text} ({', '.join(limits)})" if limits else text
+
+
+def edit(item: Edit) -> str:
+    """Return one change of the model that was looked at, in words."""
+    if item.op == "remove":
+        return f"take {item.layer} out"
+    value = number(item.value) if isinstance(item.value, float) else str(item.value)
+    return f"set {item.setting} of {item.layer or 'the compilation'} to {value}"
 
 
 def rationale(fix: Fix) -> str:
