@@ -112,6 +112,11 @@ class Call:
         return EXIT_FINDINGS if report.reaches(self.fail_on) else EXIT_FINE
 
 
+def asks_for_audit(given: Mapping[str, Any]) -> bool:
+    """Whether an option is given that is about what is not trained yet."""
+    return any(given[name] not in (None, False) for name in ("data", "model", "target", "batch_size", "dry_run", "fix"))
+
+
 def tally(report: Report) -> str:
     """Return how many runs ended with which verdict: "3 runs: 1 critical, 2 healthy"."""
     verdicts = [run.verdict for run in report.runs]

@@ -8,14 +8,14 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from diagnose import __version__, console, discovery
-from diagnose.call import MINIMUM_WIDTH, Call, UsageError, understand
+from diagnose.call import MINIMUM_WIDTH, Call, UsageError, asks_for_audit, understand
 from diagnose.command_line import EXIT_ERROR, EXIT_FINE, OneLineCommand, internal
 from diagnose.settings import FORMATS, LIMITS
 
@@ -96,6 +96,22 @@ _PATH = click.Path(readable=False, path_type=str)
     flag_value="",
     help="Log each diagnosis to its MLflow run, or to a new one; again, it is an update.",
 )
+@click.option(
+    "--data",
+    "-d",
+    metavar="DATA",
+    help="Before a training: look at this data, with each SOURCE that is a model. A CSV, a folder of images, an .npz, "
+    "module:function.",
+)
+@click.option("--model", "-m", metavar="MODEL", help="Look at this model before its training, as SOURCE does.")
+@click.option("--target", metavar="COLUMN", help="The column of --data that is to be predicted.")
+@click.option("--batch-size", metavar="N", type=click.IntRange(min=1), help="That the model will be trained with.")
+@click.option("--dry-run", is_flag=True, help="Compute one batch of the model, forward and backward: ten seconds.")
+@click.option(
+    "--fix",
+    is_flag=True,
+    help="Mend what is safe and mechanical: write MODEL-fixed.keras or .json, or print a diff of the source file.",
+)
 @click.option("--watch", "-w", is_flag=True, help="Follow logs that still grow, until Ctrl-C.")
 @click.option(
     "--interval",
@@ -132,23 +148,27 @@ def command(context: click.Context, /, **given: Any) -> int:
 
     SOURCE is a log in nearly any form (CSV, JSON, progress-bar text, TensorBoard events), a folder that is
     searched for logs, - for standard input, or of an MLflow store mlflow:RUN_ID, mlflow:experiment/NAME,
-    or mlflow: for all of it.
+    or mlflow: for all of it. Before a training it is a model: a .keras or .h5 file, its configuration as
+    JSON, or my_model.py:build; and --data DATA is what it will be trained on.
     """
     given |= _without_source_as_store(given)
     if given["completion"]:
         return _print_completion(context.command, given["completion"])
     if given["list_checks"] or given["explain"]:
         return _document(given)
-    if not given["sources"]:
-        raise click.UsageError("name a log, a folder, or - for standard input")
+    given["sources"] = (*given["sources"], *([given["model"]] if given["model"] is not None else []))
+    if not given["sources"] and given["data"] is None:
+        raise click.UsageError("name a log, a folder, a model, or - for standard input; or --data")
     if "" in given["sources"]:
         raise click.UsageError("an empty name is no source; is a variable of the shell not set?")
     call = understand(given)
     if given["watch"] and given["mlflow"] is not None:
         raise click.UsageError("--watch goes without --mlflow; log the training itself with Monitor(..., mlflow=True)")
+    if given["watch"] and asks_for_audit(given):
+        raise click.UsageError("--watch follows logs, and goes without options for what is not trained yet")
     if given["watch"]:
         return _watch(given["sources"], call, given["interval"])
-    report = _gather(given["sources"], call)
+    report = _audit(given, call) if asks_for_audit(given) else _gather(given["sources"], call)
     call.deliver(report)
     is_written = given["mlflow"] is None or _log_to_mlflow(report, given["mlflow"])
     code = _conclude(report, call)
@@ -178,6 +198,20 @@ def _gather(arguments: Sequence[str], call: Call) -> Report:
         reports.append(_diagnose(source, call))
     progress.clear()
     return merge(reports)
+
+
+def _audit(given: Mapping[str, Any], call: Call) -> Report:
+    """Look at models, each with the data, or at the data alone; what cannot be looked at becomes an error."""
+    from diagnose.audit.command import Asked, audit_all
+
+    if given["target"] is not None and given["data"] is None:
+        raise click.UsageError("--target names a column of --data DATA")
+    if not given["sources"]:
+        only = next((name for name in ("dry_run", "fix", "batch_size") if given[name]), None)
+        if only is not None:
+            raise click.UsageError(f"--{only.replace('_', '-')} goes with a model: --model MODEL")
+    asked = Asked(given["data"], given["target"], given["batch_size"], given["dry_run"], given["fix"])
+    return audit_all(given["sources"], asked, call.selection)
 
 
 def _diagnose(source: str, call: Call, *, live: bool = False) -> Report:

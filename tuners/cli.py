@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from diagnose import __version__, console
+from diagnose.audit.quiet import import_tensorflow
 from diagnose.command_line import EXIT_FINDINGS, EXIT_FINE, EXIT_INTERRUPTED, OneLineGroup
 from diagnose.settings import LIMITS
 from tuners.asking import NAMES, asked_config, settings_options, tracked
-from tuners.quiet import import_tensorflow, tell_warnings
+from tuners.quiet import tell_warnings
 from tuners.search import cli as search_commands
 from tuners.ui import ui
 

@@ -1,11 +1,9 @@
-"""A terminal without monologues: TensorFlow's of itself, and warnings that libraries mean for programmers."""
+"""A terminal without monologues: warnings that libraries mean for programmers."""
 
 from __future__ import annotations
 
 import os
-import sys
 import sysconfig
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,27 +16,6 @@ from diagnose import console
 _OURS = tuple(Path(__file__).parents[1] / name for name in ("recipes", "tuners", "diagnose"))
 _LIBRARIES = tuple(sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib"))
 _show = warnings.showwarning
-
-
-def import_tensorflow() -> None:
-    """Import TensorFlow and Keras with standard error held back; what it said is shown where the import fails."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if "tensorflow" in sys.modules or os.environ.get("KERASDX_DEBUG"):
-        return
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as said:
-        os.dup2(said.fileno(), 2)
-        try:
-            import keras  # noqa: F401
-            import tensorflow  # noqa: F401
-        except BaseException:
-            said.seek(0)
-            os.write(kept, said.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 def tell_warnings() -> None:

@@ -58,7 +58,7 @@ def audit(
 
     if model is None and data is None:
         raise ReadError("there is nothing to look at", "name a model, or data")
-    sample = _sampled(data, settings)
+    sample = sampled(data, settings)
     if model is None:
         assert sample is not None
         return Run(sample.source, "data", data=sample, is_planned=True, notes=sample.notes)
@@ -80,7 +80,8 @@ def of_loaded(
     return dataclasses.replace(run, notes=(*loaded.notes, *run.notes))
 
 
-def _sampled(data: Any, settings: Mapping[str, Any]) -> DataSample | None:
+def sampled(data: Any, settings: Mapping[str, Any] = MappingProxyType({})) -> DataSample | None:
+    """Return a sample of data, as `audit` takes it; None of None."""
     from diagnose.sample import DataSample
 
     if data is None or isinstance(data, DataSample):

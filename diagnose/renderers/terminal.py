@@ -52,8 +52,8 @@ _FIX_INDENT = 11
 _CODE_INDENT = 4
 _MIN_SOURCE = 20
 _MAX_TEXT = 100
-#: Layers of a table, unless the report is verbose, and cells of one of its columns.
-_LAYERS_IN_FULL, _MAX_LAYER_CELL = 24, 28
+#: Layers of a table, unless the report is verbose, and the widths of its columns.
+_LAYERS_IN_FULL, _MAX_LAYER_CELL, _MIN_LAYER_NAME = 24, 28, 8
 
 #: A piece of a line: text and the name of its style.
 Piece = tuple[str, str]
@@ -363,6 +363,8 @@ def _layers(page: _Page, model: Blueprint, verbose: bool) -> None:
     shown = len(widths)
     while shown > 3 and sum(widths[:shown]) + 2 * shown > page.width:
         shown -= 1
+    over = sum(widths[:shown]) + 2 * (shown - 1) - page.width
+    widths[0] -= max(0, min(over, widths[0] - _MIN_LAYER_NAME))
     page.text(f"{wording.count(len(listed), 'layer')}: {layer_table.total(model)}", style="bold")
     page.line([(_layer_line(page, layer_table.HEADS[:shown], widths), "dim")])
     for row in first:

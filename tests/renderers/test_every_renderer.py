@@ -11,9 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import diagnose
+from diagnose.analyze import analyze
 from diagnose.renderers import github, html, markdown, plots, svg, terminal
 from diagnose.renderers import json as json_renderer
 from diagnose.report import Report
+from tests import blueprints
 from tests.renderers import samples, strategies
 
 SCHEMA = json.loads((Path(diagnose.__file__).parent / "schema.json").read_text(encoding="utf-8"))
@@ -141,6 +143,40 @@ def test_every_field_that_is_written_is_described_in_the_schema() -> None:
     run = json_renderer.to_dict(samples.single(samples.dying_run()))["runs"][0]
     finding = run["findings"][0]
 
-    assert set(run) == set(defs["run"]["properties"])
+    assert set(run) == set(defs["run"]["properties"]) - {"model", "data", "dry_run"}  # what is there before it
     assert set(finding) == set(defs["finding"]["properties"])
     assert set(finding["fixes"][0]) == set(defs["fix"]["properties"])
+
+
+def test_what_is_written_of_a_model_and_data_is_described_in_the_schema() -> None:
+    defs = SCHEMA["$defs"]
+    planned = blueprints.planned(blueprints.classifier(), blueprints.data(), dry_run=blueprints.dry_run())
+    document = json_renderer.to_dict(Report((analyze(planned),)))
+    run = document["runs"][0]
+
+    VALIDATOR.validate(document)
+    assert set(run) == set(defs["run"]["properties"])
+    for name in ("model", "data", "dry_run"):
+        assert set(run[name]) == set(defs[name]["properties"])
+    layer = defs["model"]["properties"]["layers"]["items"]["properties"]
+    assert all(set(row) == set(layer) for row in run["model"]["layers"])
+    assert run["model"]["layers"][1]["parameters"] == 33 * 64
+    assert run["data"]["splits"]["train"]["samples"] == 360
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_the_layer_table_fits_the_terminal(width: int) -> None:
+    deep = blueprints.model(*(blueprints.dense(1234567, "relu", name=f"a_long_name_of_a_layer_{i}") for i in range(40)))
+    text = terminal.render(Report((analyze(blueprints.planned(deep)),)), color=False, width=width)
+
+    assert "42 layers" not in text
+    assert "41 layers" in text
+    assert "more layer" in text
+    assert max(map(len, text.splitlines())) <= width
+
+
+def test_the_layer_table_is_on_the_page() -> None:
+    page = html.render(Report((analyze(blueprints.planned(blueprints.classifier())),)))
+
+    assert '<td class="source">dense_2</td>' in page
+    assert "2,112" in page

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from diagnose import console
+from diagnose.audit.quiet import import_tensorflow
 from diagnose.command_line import EXIT_FINDINGS, EXIT_FINE, EXIT_INTERRUPTED
 from tuners.asking import asked_config, settings_options, tracked
-from tuners.quiet import import_tensorflow, tell_warnings
+from tuners.quiet import tell_warnings
 
 if TYPE_CHECKING:
     from tuners.search.driver import Search
