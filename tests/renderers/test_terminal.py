@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import pytest
@@ -162,20 +161,6 @@ def test_names_cannot_steer_the_terminal_and_markup_in_them_is_shown() -> None:
 def test_wrapping_cuts_words_that_are_too_long() -> None:
     assert terminal.wrap("a bb ccccccc", 4) == ["a bb", "cccc", "ccc"]
     assert terminal.wrap("", 4) == []
-
-
-def test_a_report_is_rendered_in_thirty_milliseconds() -> None:
-    report = samples.single(samples.overfit_run())
-    terminal.render(report, color=True)
-    best = min(_seconds(report) for _ in range(5))
-
-    assert best < 0.03
-
-
-def _seconds(report: Report) -> float:
-    start = time.perf_counter()
-    terminal.render(report, color=True)
-    return time.perf_counter() - start
 
 
 def test_rendering_imports_neither_the_console_of_rich_nor_jinja() -> None:
