@@ -1,6 +1,6 @@
-"""Write the generated pages: one for each check from its docstring, with a picture, and their index.
+"""Write the generated pages: one for each check from its docstring, with a picture or an example, and their index.
 
-    python -m scripts.build_docs            # write docs/checks
+    python -m scripts.build_docs            # write docs/checks, and the drawings of docs/theory.md
     python -m scripts.build_docs --check    # say which page is not current and which link leads nowhere
 
 What is written depends on nothing but the files of this repository: no date, no version, no machine.
@@ -20,12 +20,14 @@ from diagnose import discovery, explain
 from diagnose.check import LoadedCheck, load_checks
 from diagnose.finding import Evidence, Interval, LayerTable, Point, Severity
 from diagnose.renderers import plots, svg
-from scripts.illustrations import MADE, Illustration, illustrate
+from scripts import theory_plots
+from scripts.illustrations import MADE, Example, Illustration, example, illustrate
 from scripts.markdown_links import broken_links
 
 ROOT = Path(__file__).parents[1]
 PAGES = Path("docs/checks")
 IMAGES = PAGES / "images"
+DRAWINGS = Path("docs/images")
 COMMAND = "make docs"
 
 #: What the pages and the index call the families.
@@ -35,8 +37,19 @@ FAMILIES = {
         "Checks on layers",
         "They look at layer statistics (gradient norms, dead units ...), columns `<statistic>/<layer>` of a log.",
     ),
+    "model": (
+        "Checks on models",
+        "They look at a model before its training: its layers, how they are connected, how it is compiled.",
+    ),
+    "data": ("Checks on data", "They look at a sample of the data before a training, and at how it is split."),
 }
+#: Those that are illustrated by code: there is nothing to draw before a training.
+BEFORE_TRAINING = ("model", "data")
 
+_HOW_TO_SHOW = {
+    "log": "record a run in benchmarks/faults, or make one in scripts/illustrations.py",
+    "before": "write one into examples/audit",
+}
 _POINTS, _COLUMNS, _ROWS = 160, 60, 24
 _IMAGE_WIDTH = 640
 _MARGIN = 10
@@ -44,18 +57,19 @@ _VIEW_BOX = re.compile(r'viewBox="0 0 ([\d.]+) ([\d.]+)"')
 
 
 def build() -> tuple[dict[Path, str], list[str]]:
-    """Return path -> content of every generated file, and the checks that no run illustrates."""
+    """Return path -> content of every generated file, and the checks that neither a run nor an example illustrates."""
     checks = [c for c in load_checks() if c.family != discovery.EXTRA_FAMILY]
     files: dict[Path, str] = {PAGES / "README.md": index(checks)}
     without = []
     for check in checks:
-        illustration = illustrate(check.id)
-        files[PAGES / f"{check.id}.md"] = page(check, checks, illustration)
-        if illustration is None:
+        shown = example(check.id) if check.family in BEFORE_TRAINING else illustrate(check.id)
+        files[PAGES / f"{check.id}.md"] = page(check, checks, shown)
+        if shown is None:
             without.append(check.id)
-        else:
-            files[IMAGES / f"{check.id}.svg"] = picture(illustration)
-    return files, without
+        elif isinstance(shown, Illustration):
+            files[IMAGES / f"{check.id}.svg"] = picture(shown)
+    drawings = theory_plots.drawings().items()
+    return files | {DRAWINGS / name: _on_paper(drawing) + "\n" for name, drawing in drawings}, without
 
 
 def index(checks: Sequence[LoadedCheck]) -> str:
@@ -63,7 +77,8 @@ def index(checks: Sequence[LoadedCheck]) -> str:
     blocks = [
         _generated_from("the checks under diagnose/checks"),
         "# Checks",
-        "Each page says what a check detects, how, why it matters and how to fix it, with a run in which it fires. "
+        "Each page says what a check detects, how, why it matters and how to fix it, with a run in which it fires, or "
+        "the code of a model or of data in which it does. "
         "The same text is in the terminal: `diagnose --explain overfitting`.",
     ]
     for family, (title, about) in FAMILIES.items():
@@ -76,7 +91,7 @@ def index(checks: Sequence[LoadedCheck]) -> str:
     return _joined(blocks)
 
 
-def page(check: LoadedCheck, checks: Sequence[LoadedCheck], illustration: Illustration | None) -> str:
+def page(check: LoadedCheck, checks: Sequence[LoadedCheck], shown: Illustration | Example | None) -> str:
     """Return the page of one check."""
     about = explain.page(check)
     source = f"diagnose/checks/{check.family}/{check.id.replace('-', '_')}.py"
@@ -86,8 +101,10 @@ def page(check: LoadedCheck, checks: Sequence[LoadedCheck], illustration: Illust
         f"**{_inline(about.title)}.**",
         _facts(check, checks, about),
     ]
-    if illustration is not None:
-        blocks.append(_figure(check.id, illustration))
+    if isinstance(shown, Illustration):
+        blocks.append(_figure(check.id, shown))
+    elif shown is not None:
+        blocks.append(_code(shown))
     for title in explain.SECTIONS:
         if title in about.sections:
             blocks += [f"## {title}", _linked(markdown(about.sections[title]), check, checks)]
@@ -100,13 +117,13 @@ def page(check: LoadedCheck, checks: Sequence[LoadedCheck], illustration: Illust
 
 def _facts(check: LoadedCheck, checks: Sequence[LoadedCheck], about: explain.Page) -> str:
     ids = {c.id for c in checks}
-    when = "yes" if about.live else "no, it judges ended trainings only"
     facts = [
         ("family", check.family),
         ("severity", _severity_words(check)),
         ("needs", _inline(about.needs)),
-        ("while training", when),
     ]
+    if check.family not in BEFORE_TRAINING:
+        facts.append(("while training", "yes" if about.live else "no, it judges ended trainings only"))
     explains = [_check_link(id, ids) for id in check.declaration.explains]
     explained = [_check_link(c.id, ids) for c in checks if check.id in c.declaration.explains]
     if explains:
@@ -170,6 +187,11 @@ def _figure(id: str, shown: Illustration) -> str:
     if _is_on_layers(shown):
         caption += f" Drawn: `{_statistic(shown)}` of each layer, input at the top, by epoch."
     return f"{image}\n\n{caption}"
+
+
+def _code(shown: Example) -> str:
+    """Return what the example is about and its code."""
+    return f"*[{shown.path}](../../{shown.path})*: {_inline(shown.about)}\n\n```python\n{shown.code}\n```"
 
 
 def picture(shown: Illustration) -> str:
@@ -316,7 +338,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     files, without = build()
     unshown = [
-        f"{id}: no run shows it; record one in benchmarks/faults, or make one in scripts/illustrations.py"
+        f"{id}: nothing shows it; {_HOW_TO_SHOW['before' if discovery.family_of(id) in BEFORE_TRAINING else 'log']}"
         for id in without
     ]
     if not arguments.check:

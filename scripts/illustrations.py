@@ -1,12 +1,14 @@
-"""Which run the page of a check shows: a recorded one in which it fires, else one made here by hand.
+"""What the page of a check shows: a run in which it fires, recorded or made here by hand, or the code of an example.
 
 The choice is the same on every machine: the lesson on the check comes first, then recorded runs labelled with it as
 their symptom, then the other examples, then any other recorded run. Made by hand is only what nobody has recorded: a
-log with several trainings.
+log with several trainings. Checks that look at what is there before a training are shown by the example that is named
+after them, as text: nothing of it is run, for the documentation is made without TensorFlow.
 """
 
 from __future__ import annotations
 
+import ast
 import csv
 import dataclasses
 import functools
@@ -25,6 +27,7 @@ ROOT = Path(__file__).parents[1]
 FAULTS = ROOT / "benchmarks" / "faults"
 EXAMPLES = ROOT / "examples" / "logs"
 LESSONS = ROOT / "examples" / "layers" / "logs"
+AUDIT = Path("examples", "audit")
 
 RECORDED = "recorded for the benchmark"
 EXAMPLE = "one of the examples"
@@ -53,6 +56,37 @@ class Illustration:
     origin: str
     report: RunReport
     finding: Finding
+
+
+@dataclass(frozen=True)
+class Example:
+    """Code in which a check fires before any training.
+
+    Parameters
+    ----------
+    path
+        Its file, below the root of the repository.
+    about
+        What its docstring says, in one paragraph.
+    code
+        Its source without the docstring.
+    """
+
+    path: str
+    about: str
+    code: str
+
+
+def example(check: str) -> Example | None:
+    """Return the example that is named after a check; None where there is none."""
+    path = AUDIT / f"{check.replace('-', '_')}.py"
+    if not (ROOT / path).is_file():
+        return None
+    source = (ROOT / path).read_text(encoding="utf-8")
+    tree = ast.parse(source)
+    about = ast.get_docstring(tree) or ""
+    end = tree.body[0].end_lineno if about else 0
+    return Example(path.as_posix(), " ".join(about.split()), "\n".join(source.splitlines()[end:]).strip("\n"))
 
 
 @dataclass(frozen=True)
