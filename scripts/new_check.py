@@ -2,6 +2,8 @@
 
 python -m scripts.new_check curves late-spike
 python -m scripts.new_check layers shrinking-weights
+python -m scripts.new_check model wide-layer
+python -m scripts.new_check data negative-inputs
 """
 
 from __future__ import annotations
@@ -20,16 +22,16 @@ ROOT = Path(__file__).parents[1]
 
 _ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
-_CHECK = '''"""The one line that lists of checks show: what is wrong, not how it is found.
+_PAGE = '''"""The one line that lists of checks show: what is wrong, not how it is found.
 
 What it detects
 ---------------
-What a person would see in the log, in a sentence or two.
+What a person would see in {seen_in}, in a sentence or two.
 
 How it is detected
 ------------------
-The formula, with every threshold named: here, {measured} ends above `rise` times its best.
-Scale a rule by the run's own noise and length (`diagnose.measures.curve`), never by an absolute number.
+The formula, with every threshold named: here, {rule}
+{advice}
 
 Why it matters
 --------------
@@ -45,7 +47,9 @@ Where the rule comes from, or what it was measured on.
 """
 
 from __future__ import annotations
+'''
 
+_OF_LOGS = '''
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -94,8 +98,130 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     )
 '''
 
+_OF_MODELS = '''
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from diagnose.check import Check, Fault, Needs, threshold
+from diagnose.finding import Comparison, Finding, Severity
+from diagnose.remedies import model
+from diagnose.run import Run
+
+CHECK = Check(needs=Needs(before=("model",)), fault=Fault.OVERFIT)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Thresholds of {id}."""
+
+    most: float = threshold(
+        4096.0,
+        unit="units",
+        source="where the number comes from",
+        help="units of a dense layer up to which nothing is said",
+    )
+
+
+def check(run: Run, options: Options) -> Iterator[Finding]:
+    """Yield a finding for each layer that is too wide."""
+    if run.model is None:
+        return
+    for layer in run.model.layers:
+        units = layer.settings.get("units")
+        if layer.kind != "Dense" or not isinstance(units, int) or units <= options.most:
+            continue
+        yield Finding(
+            severity=Severity.WARNING,
+            confidence=0.8,
+            summary=f"Layer {{layer.name}} has {{units}} units.",
+            layers=(layer.name,),
+            evidence=(
+                Comparison(
+                    label="units beyond the most",
+                    value=units - options.most,
+                    threshold=0.0,
+                    unit="units",
+                    left_name=f"units of {{layer.name}}",
+                    left=units,
+                    right_name="the most",
+                    right=options.most,
+                ),
+            ),
+            fixes=(model.shrink(),),
+        )
+'''
+
+_OF_DATA = '''
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from diagnose.check import Check, Fault, Needs, threshold
+from diagnose.finding import Comparison, Finding, Severity
+from diagnose.remedies import data
+from diagnose.run import Run
+
+CHECK = Check(needs=Needs(before=("data",)), fault=Fault.DATA)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Thresholds of {id}."""
+
+    most: float = threshold(
+        1000.0,
+        unit="",
+        source="where the number comes from",
+        help="size of a number among the inputs up to which nothing is said",
+    )
+
+
+def check(run: Run, options: Options) -> Iterator[Finding]:
+    """Yield a finding for each input that has too large a number."""
+    if run.data is None:
+        return
+    for name, array in run.data.training.inputs.items():
+        if array.dtype.kind not in "iuf":  # text, objects
+            continue
+        numbers = np.abs(array[np.isfinite(array)].astype(float))
+        largest = float(numbers.max(initial=0.0))
+        if largest <= options.most:
+            continue
+        yield Finding(
+            severity=Severity.WARNING,
+            confidence=0.8,
+            summary=f"The largest number in {{name}} is {{largest:.4g}}.",
+            evidence=(
+                Comparison(
+                    label="largest number beyond the most",
+                    value=largest - options.most,
+                    threshold=0.0,
+                    left_name=f"largest number in {{name}}",
+                    left=largest,
+                    right_name="the most",
+                    right=options.most,
+                ),
+            ),
+            fixes=(data.standardize_inputs(),),
+        )
+'''
+
+#: Family -> what follows the page, a format of what `_PARTS` has.
+_CODE = {"curves": _OF_LOGS, "layers": _OF_LOGS, "model": _OF_MODELS, "data": _OF_DATA}
+
+_OF_A_LOG = {
+    "seen_in": "the log",
+    "advice": "Scale a rule by the run's own noise and length (`diagnose.measures.curve`), never by absolute numbers.",
+}
+_BEFORE = {
+    "advice": "Stay silent where something is not known: a false alarm costs more than what is missed.",
+}
+
 _PARTS = {
-    "curves": {
+    "curves": _OF_A_LOG
+    | {
+        "rule": "the training loss ends above `rise` times its best.",
         "measured": "the training loss",
         "needs": 'needs=Needs(any_of=(("loss",),), min_epochs=5)',
         "values": """    loss = run.get("loss")
@@ -105,7 +231,9 @@ _PARTS = {
         "summary": "{loss.name}",
         "series": "loss.name",
     },
-    "layers": {
+    "layers": _OF_A_LOG
+    | {
+        "rule": "the largest gradient norm ends above `rise` times its best.",
         "measured": "the largest gradient norm",
         "needs": 'needs=Needs(statistics=("grad_norm",), min_epochs=5)',
         "values": """    gradients = run.layers["grad_norm"]
@@ -113,9 +241,11 @@ _PARTS = {
         "summary": "The largest gradient norm",
         "series": '"grad_norm"',
     },
+    "model": _BEFORE | {"seen_in": "the layer table", "rule": "a dense layer has more than `most` units."},
+    "data": _BEFORE | {"seen_in": "the data", "rule": "a number of an input is larger than `most`."},
 }
 
-_TEST = '''"""{id}: say here in one line what the check is for."""
+_TEST_OF_LOGS = '''"""{id}: say here in one line what the check is for."""
 
 from __future__ import annotations
 
@@ -153,9 +283,77 @@ def test_not_applicable_without_enough_epochs() -> None:
     assert "5 epochs" in outcome.reason
 '''
 
-_LOGS = {
-    "curves": '"loss": list(values)',
-    "layers": '"loss": [1.0] * len(values), "grad_norm/dense": list(values)',
+_TEST_BEFORE = '''"""{id}: say here in one line what the check is for."""
+
+from __future__ import annotations
+
+{imports}from diagnose.finding import OutcomeKind
+from diagnose.run import Run
+from tests import blueprints
+
+ID = "{id}"
+
+
+def {subject}({given}) -> Run:
+{made}
+
+
+SICK = {subject}({sick})
+
+
+def test_fires() -> None:
+    (finding,) = blueprints.findings(ID, SICK)
+    assert finding.check == ID
+    assert "{sick}" in finding.summary
+    assert finding.evidence[0].value == 1
+
+
+def test_quiet_just_under_the_threshold() -> None:
+    assert not blueprints.findings(ID, {subject}({under}))
+
+
+def test_quiet_on_a_healthy_look_alike() -> None:
+    assert not blueprints.findings(ID, blueprints.planned(blueprints.classifier(), blueprints.data()))
+
+
+def test_not_applicable_without_{lacking}() -> None:
+    (outcome,) = blueprints.report(ID, blueprints.planned({other})).outcomes
+    assert outcome.kind == OutcomeKind.NOT_APPLICABLE
+'''
+
+_TESTS = {
+    "curves": _TEST_OF_LOGS,
+    "layers": _TEST_OF_LOGS,
+    "model": _TEST_BEFORE,
+    "data": _TEST_BEFORE,
+}
+
+_TEST_PARTS = {
+    "curves": {"log": '"loss": list(values)'},
+    "layers": {"log": '"loss": [1.0] * len(values), "grad_norm/dense": list(values)'},
+    "model": {
+        "imports": "",
+        "subject": "network",
+        "given": "units: int",
+        "made": """    hidden = blueprints.dense(units, "relu", initializer=blueprints.HE)
+    return blueprints.planned(blueprints.model(hidden, blueprints.dense(10, "softmax", given=units)))""",
+        "sick": "4097",
+        "under": "4096",
+        "lacking": "a_model",
+        "other": "data=blueprints.data()",
+    },
+    "data": {
+        "imports": "import numpy as np\n\n",
+        "subject": "samples",
+        "given": "largest: float",
+        "made": """    inputs = np.zeros((600, 32))
+    inputs[7, 3] = largest
+    return blueprints.planned(data=blueprints.data(inputs=inputs))""",
+        "sick": "1001",
+        "under": "1000",
+        "lacking": "data",
+        "other": "blueprints.classifier()",
+    },
 }
 
 _NEXT = """wrote {check}
@@ -168,14 +366,20 @@ Next:
      a healthy look-alike and one where it is not applicable:
        .venv/bin/python -m pytest {test}
   3. Does another finding explain it, or it another? Say so in CHECK: explains=("...",).
-  4. See how often it is right on real runs:   .venv/bin/python -m benchmarks.faults.evaluate --half tune --misses
-  5. Show a run in which it fires, and write its page:   make docs
+  4. See how often it is right:   .venv/bin/python -m {benchmark}
+  5. {show}, and write its page:   make docs
   6. A line in CHANGELOG.md, then:   make lint types test
 """
 
-_DATA = {
-    "curves": 'run.get("val_loss") and the like give the curves.',
-    "layers": f'run.layers["..."] has: {", ".join(LAYER_STATISTICS)}.',
+_ON_RUNS = {"benchmark": "benchmarks.faults.evaluate --half tune --misses", "show": "Show a run in which it fires"}
+_ON_AUDITS = {"benchmark": "benchmarks.audit", "show": "Show it in examples/audit/{module}.py"}
+
+#: Family -> what `_NEXT` says of it.
+_ADVICE = {
+    "curves": _ON_RUNS | {"data": 'run.get("val_loss") and the like give the curves.'},
+    "layers": _ON_RUNS | {"data": f'run.layers["..."] has: {", ".join(LAYER_STATISTICS)}.'},
+    "model": _ON_AUDITS | {"data": "run.model is a diagnose.blueprint.Blueprint."},
+    "data": _ON_AUDITS | {"data": "run.data is a diagnose.sample.DataSample."},
 }
 
 
@@ -200,8 +404,8 @@ def scaffold(family: str, id: str, root: Path = ROOT) -> tuple[Path, Path]:
     if id in discovery.ids() or taken:
         raise ValueError(f"{id} is taken" + (f": {taken[0]} exists" if taken else ""))
     for path, text in (
-        (check, _CHECK.format(id=id, **_PARTS[family])),
-        (test, _TEST.format(id=id, log=_LOGS[family])),
+        (check, (_PAGE + _CODE[family]).format(id=id, **_PARTS[family])),
+        (test, _TESTS[family].format(id=id, **_TEST_PARTS[family])),
     ):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text, encoding="utf-8", newline="\n")
@@ -222,7 +426,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     near = difflib.get_close_matches(arguments.id, [i for i in discovery.ids() if i != arguments.id], n=1, cutoff=0.75)
     if near:
         print(f"There is a check of a similar name, {near[0]}: is it the same thing?\n")
-    print(_NEXT.format(check=check, test=test, data=_DATA[arguments.family]), end="")
+    advice = {name: text.format(module=check.stem) for name, text in _ADVICE[arguments.family].items()}
+    print(_NEXT.format(check=check, test=test, **advice), end="")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The generated pages are current, every check has one with a picture, and no link leads nowhere."""
+"""The generated pages are current, every check has one with a picture or an example, and no link leads nowhere."""
 
 from __future__ import annotations
 
@@ -15,12 +15,16 @@ from diagnose import discovery, explain, settings
 from diagnose.check import load_checks
 from diagnose.fix import PATHS
 from diagnose.readers import read
-from scripts import build_docs, markdown_links
+from scripts import build_docs, illustrations, markdown_links, theory_plots
 
 ROOT = Path(__file__).parents[2]
 FORMATS = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"<!-- read as: (\S+) -->\n```\w+\n(.*?)```", FORMATS, re.DOTALL)
 BUILT_IN = [discovery.check_id(module) for _, module in discovery.built_in()]
+SHOWN_BY_CODE = [id for id in BUILT_IN if discovery.family_of(id) in build_docs.BEFORE_TRAINING]
+DRAWINGS = [build_docs.DRAWINGS / name for name in theory_plots.drawings()] + [
+    build_docs.IMAGES / f"{id}.svg" for id in BUILT_IN if id not in SHOWN_BY_CODE
+]
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +41,7 @@ def test_links_lead_somewhere() -> None:
     assert markdown_links.broken_links(ROOT) == []
 
 
-def test_a_run_shows_every_check(built: tuple[dict[Path, str], list[str]]) -> None:
+def test_a_run_or_an_example_shows_every_check(built: tuple[dict[Path, str], list[str]]) -> None:
     _, without = built
     assert without == []
 
@@ -50,9 +54,19 @@ def test_every_check_has_a_page(id: str) -> None:
     assert f"]({id}.md)" in (ROOT / build_docs.PAGES / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("id", BUILT_IN)
-def test_pictures_are_small_and_stand_alone(id: str, built: tuple[dict[Path, str], list[str]]) -> None:
-    drawing = built[0][build_docs.IMAGES / f"{id}.svg"]
+@pytest.mark.parametrize("id", SHOWN_BY_CODE)
+def test_the_page_of_a_check_before_training_shows_its_example(id: str) -> None:
+    text = (ROOT / build_docs.PAGES / f"{id}.md").read_text(encoding="utf-8")
+    example = illustrations.example(id)
+    assert example
+    assert f"](../../{example.path})" in text
+    assert f"```python\n{example.code}\n```" in text
+    assert "while training" not in text
+
+
+@pytest.mark.parametrize("path", DRAWINGS, ids=lambda path: path.stem)
+def test_pictures_are_small_and_stand_alone(path: Path, built: tuple[dict[Path, str], list[str]]) -> None:
+    drawing = built[0][path]
     assert len(drawing.encode()) < 30_000
     assert "var(--paper)" in drawing
     root = ElementTree.fromstring(drawing)
@@ -63,6 +77,10 @@ def test_pictures_are_small_and_stand_alone(id: str, built: tuple[dict[Path, str
 @pytest.mark.parametrize("check", [c for c in load_checks() if c.id in BUILT_IN], ids=lambda c: c.id)
 def test_every_check_names_a_severity(check: object) -> None:
     assert build_docs.severities(check)  # type: ignore[arg-type]
+
+
+def test_every_family_has_a_section() -> None:
+    assert tuple(build_docs.FAMILIES) == discovery.FAMILIES
 
 
 def test_what_is_not_current_is_named(tmp_path: Path) -> None:

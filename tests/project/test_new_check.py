@@ -24,6 +24,7 @@ def project(tmp_path: Path) -> Path:
     for folder in ("tests", "tests/checks"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "__init__.py").touch()
+    shutil.copy(ROOT / "tests" / "blueprints.py", tmp_path / "tests")
     return tmp_path
 
 
@@ -59,7 +60,7 @@ def test_a_new_check_is_in_style(project: Path, family: str) -> None:
         ("curves", "Late Spike", "late-spike"),
         ("curves", "../escape", "escape"),
         ("curves", "-", "is no id"),
-        ("shapes", "late-spike", "one of curves, layers"),
+        ("shapes", "late-spike", "one of curves, layers, model, data"),
     ],
 )
 def test_a_wrong_name_writes_nothing(tmp_path: Path, family: str, id: str, reason: str) -> None:
@@ -84,5 +85,7 @@ def test_the_command_says_what_comes_next(
     told = capsys.readouterr().out
     assert "similar name, overfitting" in told
     assert "tests/checks/test_overfittings.py" in told
+    assert new_check.main(["model", "wide-layer"]) == 0
+    assert "examples/audit/wide_layer.py" in capsys.readouterr().out
     assert new_check.main(["curves", "overfittings"]) == 2
     assert "is taken" in capsys.readouterr().err
