@@ -168,8 +168,10 @@ def command(context: click.Context, /, **given: Any) -> int:
         raise click.UsageError("--watch follows logs, and goes without options for what is not trained yet")
     if given["watch"]:
         return _watch(given["sources"], call, given["interval"])
-    report = _audit(given, call) if asks_for_audit(given) else _gather(given["sources"], call)
+    differences: list[str] = []
+    report = _audit(given, call, differences) if asks_for_audit(given) else _gather(given["sources"], call)
     call.deliver(report)
+    _show_differences(differences, call)
     is_written = given["mlflow"] is None or _log_to_mlflow(report, given["mlflow"])
     code = _conclude(report, call)
     return code if is_written else EXIT_ERROR
@@ -200,7 +202,16 @@ def _gather(arguments: Sequence[str], call: Call) -> Report:
     return merge(reports)
 
 
-def _audit(given: Mapping[str, Any], call: Call) -> Report:
+def _show_differences(differences: Sequence[str], call: Call) -> None:
+    """Print what has to be changed in source files; beside a report for machines it goes to standard error."""
+    for difference in differences:
+        if call.format == "terminal" or call.output is not None:
+            console.write_out(f"\n{difference}")
+        elif sys.stderr is not None:
+            sys.stderr.write(difference)
+
+
+def _audit(given: Mapping[str, Any], call: Call, differences: list[str]) -> Report:
     """Look at models, each with the data, or at the data alone; what cannot be looked at becomes an error."""
     from diagnose.audit.command import Asked, audit_all
 
@@ -210,7 +221,7 @@ def _audit(given: Mapping[str, Any], call: Call) -> Report:
         only = next((name for name in ("dry_run", "fix", "batch_size") if given[name]), None)
         if only is not None:
             raise click.UsageError(f"--{only.replace('_', '-')} goes with a model: --model MODEL")
-    asked = Asked(given["data"], given["target"], given["batch_size"], given["dry_run"], given["fix"])
+    asked = Asked(given["data"], given["target"], given["batch_size"], given["dry_run"], given["fix"], differences)
     return audit_all(given["sources"], asked, call.selection)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from diagnose import console
 from diagnose.analyze import Selection, analyze
@@ -12,18 +13,33 @@ from diagnose.audit.quiet import import_tensorflow
 from diagnose.command_line import internal
 from diagnose.readers.base import ReadError
 from diagnose.report import Report, RunReport, SourceError
+from diagnose.run import Run
 from diagnose.sample import DataSample
+
+if TYPE_CHECKING:
+    from diagnose.audit.loading import Loaded
 
 
 @dataclass(frozen=True)
 class Asked:
-    """The options of the command line; as `diagnose.audit.audit` has them."""
+    """The options of the command line, as `diagnose.audit.audit` has them.
+
+    Parameters
+    ----------
+    data, target, batch_size, dry_run
+        What to look at.
+    fix
+        Whether to mend what is safe and mechanical.
+    differences
+        Gets what would have to be changed in source files.
+    """
 
     data: str | None = None
     target: str | None = None
     batch_size: int | None = None
     dry_run: bool = False
     fix: bool = False
+    differences: list[str] = field(default_factory=list)
 
 
 def audit_all(sources: Sequence[str], asked: Asked, selection: Selection) -> Report:
@@ -53,11 +69,17 @@ def _audited(source: str, data: DataSample | None, asked: Asked, selection: Sele
     import_tensorflow()
     from diagnose.audit.loading import load
 
+    def look(model: Loaded) -> Run:
+        return of_loaded(model, data, batch_size=asked.batch_size, dry_run=asked.dry_run)
+
     loaded = load(source)
-    report = analyze(of_loaded(loaded, data, batch_size=asked.batch_size, dry_run=asked.dry_run), selection)
+    report = analyze(look(loaded), selection)
     if asked.fix:
         from diagnose.audit.fixing import mend
 
-        for line in mend(loaded, report, data, selection):
+        mended = mend(loaded, report, look)
+        for line in mended.lines:
             console.complain(line)
+        if mended.difference:
+            asked.differences.append(mended.difference)
     return report

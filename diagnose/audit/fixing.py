@@ -1,0 +1,186 @@
+"""Mend a model: make the edits of safe fixes, and look whether what comes of it passes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import keras
+
+from diagnose import console
+from diagnose.analyze import analyze
+from diagnose.audit import configuration_edits, source_edits
+from diagnose.audit.configuration_edits import EditError
+from diagnose.audit.loading import Loaded, load
+from diagnose.finding import Finding, Severity
+from diagnose.fix import Applicability, Edit
+from diagnose.readers.base import ReadError
+from diagnose.renderers import wording
+from diagnose.report import RunReport
+from diagnose.run import Run
+
+#: A mended model may show what the fault had hidden: so often it is looked at and mended again.
+_ROUNDS = 3
+PYTHON = "python"
+
+
+@dataclass(frozen=True)
+class Mended:
+    """What has come of it.
+
+    Parameters
+    ----------
+    lines
+        What to tell a person, one line each.
+    difference
+        Of a source file, as ``patch`` takes it; empty for others.
+    report
+        What is found in the mended model; None where nothing was mended.
+    """
+
+    lines: tuple[str, ...]
+    difference: str = ""
+    report: RunReport | None = None
+
+
+def mend(loaded: Loaded, report: RunReport, look: Callable[[Loaded], Run]) -> Mended:
+    """Make the edits of the safe fixes of a model's findings.
+
+    A model file is left as it is: its mended configuration is written beside it. A source file is left as it is too:
+    what has to be changed is returned.
+
+    Parameters
+    ----------
+    loaded
+        The model.
+    report
+        What was found in it.
+    look
+        Looks at a model as it was looked at before, with the same data.
+    """
+    work = _Source(loaded) if loaded.format == PYTHON else _Configuration(loaded)
+    current, made, refused = report, list[Edit](), list[str]()
+    for _ in range(_ROUNDS):
+        edits = [edit for edit in safe_edits(current) if edit not in made]
+        taken = _taken(work, edits, refused)
+        if not taken:
+            break
+        made += taken
+        try:
+            current = analyze(look(work.rebuilt()))
+        except ReadError as error:
+            return Mended((f"the mended model cannot be made, so nothing is changed: {error}",))
+    lines = [f"left to you: {text}" for text in dict.fromkeys(refused)]
+    lines += [f"left to you: {finding.check}: {_by_hand(finding)}" for finding in _left(current)]
+    if not made:
+        return Mended(("nothing here can be mended without a person", *lines))
+    what = "; ".join(map(wording.edit, made))
+    where = work.deliver()
+    return Mended((f"{where}: {what}", f"the mended model: {current.verdict}", *lines), work.difference, current)
+
+
+def safe_edits(report: RunReport) -> list[Edit]:
+    """Return what the first safe fix of each finding changes, causes before effects, each setting once."""
+    edits: dict[tuple[str, str], Edit] = {}
+    for finding in report.findings:
+        for fix in finding.fixes:
+            if fix.applicability is Applicability.SAFE and fix.edits:
+                for edit in fix.edits:
+                    edits.setdefault((edit.layer, edit.setting), edit)
+                break
+    return list(edits.values())
+
+
+def _taken(work: _Configuration | _Source, edits: Sequence[Edit], refused: list[str]) -> list[Edit]:
+    taken = []
+    for edit in edits:
+        try:
+            work.apply(edit)
+            taken.append(edit)
+        except EditError as error:
+            refused.append(f"{wording.edit(edit)} ({error})")
+    return taken
+
+
+def _left(report: RunReport) -> Iterator[Finding]:
+    yield from (finding for finding in report.findings if finding.severity is not Severity.INFO)
+
+
+def _by_hand(finding: Finding) -> str:
+    return finding.fixes[0].title if finding.fixes else finding.summary
+
+
+class _Configuration:
+    """A model file, mended in its configuration."""
+
+    difference = ""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._loaded = loaded
+        self._configuration = json.loads(loaded.model.to_json())
+
+    def apply(self, edit: Edit) -> None:
+        self._configuration = configuration_edits.apply(self._configuration, [edit])
+
+    def rebuilt(self) -> Loaded:
+        try:
+            model = keras.models.model_from_json(json.dumps(self._configuration))
+        except Exception as error:  # whatever Keras says of it
+            raise ReadError(console.one_line(f"{type(error).__name__}: {error}")[:300]) from error
+        return replace(self._loaded, model=model)
+
+    def deliver(self) -> str:
+        """Write the configuration beside the model, under a name that is free, and say so."""
+        source = self._loaded.path or Path(self._loaded.source)
+        target = source.with_name(f"{source.stem}-fixed.json")
+        number = 2
+        while target.exists():
+            target = source.with_name(f"{source.stem}-fixed-{number}.json")
+            number += 1
+        console.write_file(target, json.dumps(self._configuration, indent=1))
+        return f"wrote {target} (keras.models.model_from_json reads it; the weights begin anew)"
+
+
+class _Source:
+    """The user's function, mended in a copy of its file."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._loaded = loaded
+        assert loaded.path is not None
+        self._path = loaded.path
+        self._before = self._after = loaded.path.read_text(encoding="utf-8")
+        self._places = _places(loaded)
+
+    def apply(self, edit: Edit) -> None:
+        self._after = source_edits.apply(self._after, [edit], self._places)
+
+    def rebuilt(self) -> Loaded:
+        changed = load(self._loaded.source, text=self._after)
+        self._places = _places(changed)
+        return changed
+
+    @property
+    def difference(self) -> str:
+        return source_edits.difference(self._before, self._after, self._path.name)
+
+    def deliver(self) -> str:
+        return f"{self._path} is to be changed as the difference says (git apply, patch -p1)"
+
+
+def _places(loaded: Loaded) -> dict[str, source_edits.Place]:
+    """Return where the user's file makes each layer, by the name that the blueprint gives it."""
+    from diagnose.audit.graph import blueprint_of
+
+    made = blueprint_of(loaded.model, lines=loaded.lines)
+    return {
+        layer.name: source_edits.Place(layer.line, layer.kind, _parameters(layer.kind))
+        for layer in made.layers
+        if layer.line is not None
+    }
+
+
+def _parameters(kind: str) -> tuple[str, ...]:
+    found = getattr(keras.layers, kind, None)
+    return source_edits.parameters_of(found) if found is not None else ()

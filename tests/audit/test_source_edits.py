@@ -1,0 +1,113 @@
+"""Edits of a model in the user's source file: only what has to change is changed."""
+
+from __future__ import annotations
+
+import pytest
+
+from diagnose.audit import source_edits
+from diagnose.audit.configuration_edits import EditError
+from diagnose.audit.source_edits import Place, difference
+from diagnose.fix import Edit
+
+DENSE = ("units", "activation", "use_bias", "kernel_initializer")
+SOURCE = """import keras
+from keras import layers
+
+def build():
+    model = keras.Sequential([
+        layers.Input((4,)),
+        layers.Dense(8, kernel_initializer="zeros"),  # größer?
+        layers.Dropout(0.5),
+        layers.Dense(
+            3,
+            "sigmoid",
+        ),
+    ])
+    model.compile(keras.optimizers.SGD(1.0), "binary_crossentropy", metrics=["accuracy"])
+    return model
+"""
+PLACES = {
+    "dense": Place(7, "Dense", DENSE),
+    "dropout": Place(8, "Dropout", ("rate",)),
+    "dense_1": Place(9, "Dense", DENSE),
+}
+
+
+def edited(*edits: Edit, source: str = SOURCE, places: dict[str, Place] = PLACES) -> str:
+    after = source_edits.apply(source, edits, places)
+    compile(after, "my_model.py", "exec")
+    return after
+
+
+@pytest.mark.parametrize(
+    ("edit", "before", "after"),
+    [
+        (Edit("dense", "kernel_initializer", "he_normal"), '"zeros"', '"he_normal"'),
+        (Edit("dense", "activation", "relu"), '"zeros")', '"zeros", activation="relu")'),
+        (Edit("dense_1", "activation", "softmax"), '"sigmoid"', '"softmax"'),
+        (Edit("dense_1", "units", 4), "            3,", "            4,"),
+        (Edit("dense_1", "use_bias", False), '"sigmoid",\n        )', '"sigmoid",\n        use_bias=False)'),
+        (Edit("dropout", op="remove"), "        layers.Dropout(0.5),\n", ""),
+        (Edit("", "loss", "mse"), '"binary_crossentropy"', '"mse"'),
+        (Edit("", "learning_rate", 0.01), "SGD(1.0)", "SGD(0.01)"),
+        (Edit("", "clipnorm", 1.0), "SGD(1.0)", "SGD(1.0, clipnorm=1.0)"),
+    ],
+    ids=lambda value: str(value) if isinstance(value, Edit) else "",
+)
+def test_an_edit_changes_one_place(edit: Edit, before: str, after: str) -> None:
+    assert before in SOURCE
+    assert edited(edit) == SOURCE.replace(before, after, 1)
+
+
+def test_what_stands_behind_a_line_that_went_is_still_found() -> None:
+    after = edited(Edit("dropout", op="remove"), Edit("dense_1", "activation", "softmax"), Edit("", "loss", "mse"))
+    assert "Dropout" not in after
+    assert '"softmax"' in after
+    assert '"mse"' in after
+
+
+@pytest.mark.parametrize(
+    ("line", "after"),
+    [
+        ("x = layers.Dropout(0.5)(x)", "pass"),
+        ("y = layers.Dropout(0.5)(x)", "y = x\npass"),
+        ("model.add(layers.Dropout(0.5))", "pass"),
+        ("m = Sequential([layers.Dropout(0.5), layers.Dense(3)])", "m = Sequential([layers.Dense(3)])\npass"),
+        ("m = Sequential([layers.Dense(3), layers.Dropout(0.5)])", "m = Sequential([layers.Dense(3), ])\npass"),
+    ],
+)  # fmt: skip
+def test_a_layer_is_taken_out_wherever_it_was_put(line: str, after: str) -> None:
+    source = f"{line}\npass\n"
+    places = {"dropout": Place(1, "Dropout", ("rate",))}
+    assert edited(Edit("dropout", op="remove"), source=source, places=places).strip() == after
+
+
+@pytest.mark.parametrize(
+    ("line", "edit", "reason"),
+    [
+        ("d = Dense(*sizes)", Edit("dense", "activation", "relu"), "hides its arguments"),
+        ("d = Dense(3, **settings)", Edit("dense", "activation", "relu"), "hides its arguments"),
+        ("d = make(3)", Edit("dense", "activation", "relu"), "does not make dense in a call of Dense"),
+        ("d = Dense(3), Dense(4)", Edit("dense", "activation", "relu"), "does not make dense in a call of Dense"),
+        ("model.compile('adam', 'mse')", Edit("", "clipnorm", 1.0), "set its clipnorm by hand"),
+        ("pass", Edit("", "loss", "mse"), "not one call of compile"),
+        ("f(Dropout(0.5))", Edit("dropout", op="remove"), "take dropout out by hand"),
+        ("d = Dense(3)", Edit("nobody", "units", 3), "not known where nobody is made"),
+    ],
+)
+def test_what_cannot_be_changed_surely_is_left_to_a_person(line: str, edit: Edit, reason: str) -> None:
+    places = {"dense": Place(1, "Dense", DENSE), "dropout": Place(1, "Dropout", ("rate",))}
+    with pytest.raises(EditError, match=reason):
+        source_edits.apply(f"{line}\n", [edit], places)
+
+
+def test_the_difference_is_a_patch() -> None:
+    after = edited(Edit("", "loss", "mse"))
+    told = difference(SOURCE, after, "my_model.py")
+    assert told.startswith("--- a/my_model.py\n+++ b/my_model.py\n@@ ")
+    assert [line[0] for line in told.splitlines()[3:] if line[0] in "+-"] == ["-", "+"]
+
+
+def test_a_file_without_a_last_line_break_stays_so() -> None:
+    told = difference("a = 1", "a = 2", "m.py")
+    assert told.count("\\ No newline at end of file") == 2
