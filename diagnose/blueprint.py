@@ -326,7 +326,8 @@ class LayerScale:
     zero_fraction
         Share of its units that are zero for every sample.
     grad_norm, weight_norm
-        L2 norms over its trainable variables; None where it has none.
+        L2 norms over its trainable variables; None where it has none. Where it has some and no way leads from them to
+        the loss, `grad_norm` alone is None. One that is zero has stayed zero over some steps.
     """
 
     layer: str
@@ -344,13 +345,14 @@ class DryRun:
     Parameters
     ----------
     samples
-        Of the batch.
+        Of the batch; 0 where none could be tried.
     is_made_up
-        Whether the batch was drawn at random, for want of data.
+        Whether the batch, or its labels, were drawn at random, for want of data.
     initial_loss
         Without penalties; may be NaN or infinite.
     expected_loss
-        Of a model that knows nothing: ln K for K classes; None where there is no such number.
+        Of a model that knows nothing: ln K for K classes, and for a distance (MSE ...) that of an output of zero; None
+        where there is no such number.
     spread
         Standard error of `initial_loss` over the samples of the batch; None: not known.
     losses
@@ -360,7 +362,8 @@ class DryRun:
     scales
         Layer by layer.
     failed
-        The reason in one line, where the model or its loss cannot be computed at all; the rest is empty then.
+        The reason in one line, where the model or its loss cannot be computed at all, or nothing could be tried
+        (`samples` is 0); the rest is empty then.
     """
 
     samples: int = 0

@@ -1,4 +1,4 @@
-"""A forward pass that leaves no trace: no variable moves, and no random state.
+"""Forward passes, and whole steps, that leave no trace: no variable moves, and no random state.
 
 The generators of Python and NumPy belong to the whole process: threads that load data may draw from them at the same
 time, and would draw the same twice if they were put back. They are put back only where code of the user's may have
@@ -17,9 +17,11 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from keras.src.backend.common import global_state
+from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR as _GENERATOR
 from tensorflow.python.eager import context
 
-from diagnose.live.activations import is_user_written
+from diagnose.audit.functions import is_user_written
 
 #: Of the random numbers that are drawn in the pass: any number that nobody would take.
 _SEED = 0x6B647870617373
@@ -51,6 +53,39 @@ def untouched(model: keras.Model, *, generators: bool) -> Iterator[None]:
         for layer, values, ids in losses:
             layer._losses[:] = values
             layer._loss_ids.update(ids)
+
+
+@contextmanager
+def restored(model: keras.Model) -> Iterator[None]:
+    """Put back, to the last bit, whatever training steps of a model move, its optimizer's state apart.
+
+    Variables are written for a while here, which `untouched` does not do, and takes a copy of all of them.
+    """
+    layers = model._flatten_layers()
+    losses = [(layer, list(layer._losses), set(layer._loss_ids)) for layer in layers]
+    variables = {id(v.value): v.value for v in model.variables}
+    variables |= {id(v): v for layer in layers for v in _plain_variables(layer)}
+    generator = _global_generator()
+    if generator is not None:
+        variables[id(generator.state.value)] = generator.state.value
+    held = [(variable, np.array(variable.numpy())) for variable in variables.values()]
+    try:
+        with _generators_put_back():
+            yield
+    finally:
+        for variable, value in held:
+            variable.assign(value)
+        for layer, values, ids in losses:
+            layer._losses[:] = values
+            layer._loss_ids.clear()
+            layer._loss_ids.update(ids)
+        if generator is None:  # one that came to be meanwhile was seeded from Python's generator, and will be again
+            global_state.set_global_attribute(_GENERATOR, None)
+
+
+def _global_generator() -> Any:
+    """Return what random numbers without a seed are drawn from; None as long as nobody has drawn any."""
+    return global_state.get_global_attribute(_GENERATOR)
 
 
 @contextmanager

@@ -13,13 +13,14 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from diagnose.live.activations import SIGMOID, TANH, Activation, Rectifier, Squashing, activation_of, is_user_written
+from diagnose.audit.functions import is_user_written
+from diagnose.live.activations import SIGMOID, TANH, Activation, Rectifier, Squashing, activation_of
 from diagnose.live.anatomy import WatchedLayer
 from diagnose.live.passive import untouched
 
@@ -53,7 +54,7 @@ class Probe:
         parts = model._flatten_layers()
         self._looks_inside = any(is_user_written(layer) for layer in parts)
         self._runs_user_code = self._looks_inside or any(isinstance(layer, keras.layers.Lambda) for layer in parts)
-        self._callable = model.built and not any(_must_not_be_called(layer) for layer in parts)
+        self._callable = model.built and not any(must_not_be_called(layer) for layer in parts)
         self._traceable = not getattr(model, "run_eagerly", False)
         self._is_traced = False
         self._traced = tf.function(self._measure, autograph=False, reduce_retracing=False)
@@ -110,12 +111,22 @@ class Probe:
 
     def _measure(self, x: Any) -> Statistics:
         record = _Record(self._activations)
-        inference = {"training": False} if _takes_training(self._model) else {}
-        with _wrapped(self._layers, record):
+        inference = {"training": False} if takes_training(self._model) else {}
+        with noted_calls(self._layers, record):
             outputs = self._model(x, **inference)
         if self._looks_inside:
             record.note_hidden(self._layers)
         return record.statistics(self._layers, outputs)
+
+
+class Notes(Protocol):
+    """What is told of the calls of layers, see `noted_calls`."""
+
+    def note_inputs(self, layer: WatchedLayer, inputs: Any) -> None:
+        """Book the beginning of a layer's call."""
+
+    def note_outputs(self, layer: WatchedLayer, outputs: Any) -> None:
+        """Book the end of a layer's call."""
 
 
 class _Record:
@@ -140,7 +151,7 @@ class _Record:
 
     def note_outputs(self, layer: WatchedLayer, outputs: Any) -> None:
         """Book the end of a layer's call. What runs in a graph within the pass (a loop) cannot leave it: left out."""
-        output = _main_output(outputs)
+        output = main_output(outputs)
         if output is None or tf.compat.v1.get_default_graph() is not self._graph:
             return
         activation = self._activations[layer.name]
@@ -170,7 +181,7 @@ class _Record:
 
     def _measure(self, layer: WatchedLayer, activation: Activation, output: tf.Tensor) -> None:
         if isinstance(activation, Rectifier):
-            self._peaks.setdefault(layer.name, []).append(_peak(layer.operation, output))
+            self._peaks.setdefault(layer.name, []).append(peak(layer.operation, output))
         else:
             self._shares.setdefault(layer.name, []).append(_saturated_share(activation, output))
             self._seen.setdefault(layer.name, []).append(weakref.ref(output))
@@ -191,7 +202,7 @@ class _Record:
         }
 
 
-def _peak(operation: keras.Operation, output: tf.Tensor) -> tf.Tensor:
+def peak(operation: keras.Operation, output: tf.Tensor) -> tf.Tensor:
     """Return the largest output of each unit."""
     rank = output.shape.rank
     if rank == 2:
@@ -226,7 +237,7 @@ def _saturated_share(bounds: Squashing, output: tf.Tensor) -> tf.Tensor:
     return tf.where(tf.math.is_finite(tf.reduce_max(distance)), share, float("nan"))
 
 
-def _main_output(outputs: Any) -> tf.Tensor | None:
+def main_output(outputs: Any) -> tf.Tensor | None:
     """Return the first dense tensor of numbers with units; None for sparse, ragged and scalar outputs."""
     for output in keras.tree.flatten(outputs):
         if isinstance(output, tf.Tensor) and output.dtype.is_floating and (output.shape.rank or 0) >= 2:
@@ -235,7 +246,7 @@ def _main_output(outputs: Any) -> tf.Tensor | None:
 
 
 @contextmanager
-def _wrapped(layers: Sequence[WatchedLayer], record: _Record) -> Iterator[None]:
+def noted_calls(layers: Sequence[WatchedLayer], record: Notes) -> Iterator[None]:
     """Have every call of the layers noted, for as long as the context lasts."""
     restore: list[tuple[keras.Operation, Any]] = []
     try:
@@ -253,7 +264,7 @@ def _wrapped(layers: Sequence[WatchedLayer], record: _Record) -> Iterator[None]:
                 object.__setattr__(operation, "call", call)
 
 
-def _noting(layer: WatchedLayer, record: _Record) -> Callable[..., Any]:
+def _noting(layer: WatchedLayer, record: Notes) -> Callable[..., Any]:
     call = layer.operation.call
 
     @wraps(call)  # Keras looks at the signature
@@ -266,7 +277,7 @@ def _noting(layer: WatchedLayer, record: _Record) -> Callable[..., Any]:
     return noting_call
 
 
-def _must_not_be_called(layer: keras.Layer) -> bool:
+def must_not_be_called(layer: keras.Layer) -> bool:
     """Whether a call would leave traces, whatever is done against it.
 
     Keras takes a model without ``call`` (whose training step calls its parts) for built once it is called; and a
@@ -276,7 +287,8 @@ def _must_not_be_called(layer: keras.Layer) -> bool:
     return hasattr(call, "get_concrete_function") or call is keras.Model.call
 
 
-def _takes_training(model: keras.Model) -> bool:
+def takes_training(model: keras.Model) -> bool:
+    """Whether a model's ``call`` has the argument ``training``."""
     parameters = inspect.signature(model.call).parameters.values()
     return any(p.name == "training" or p.kind is p.VAR_KEYWORD for p in parameters)
 

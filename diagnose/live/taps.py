@@ -230,7 +230,7 @@ class Tap:
         def look() -> Any:
             now = _flat(values)
             halves = [
-                _half_square(tensor) for tensor in (*gradients, *tf.split(now, sizes), *tf.split(now - copy, sizes))
+                half_square(tensor) for tensor in (*gradients, *tf.split(now, sizes), *tf.split(now - copy, sizes))
             ]
             squares = 2.0 * tf.reshape(tf.stack(halves), (3, len(values)))
             assert self._sums is not None
@@ -321,7 +321,7 @@ def _flat(values: list[Any]) -> Any:
     return tf.concat([tf.reshape(tf.cast(v, tf.float32), [-1]) for v in values], 0)
 
 
-def _half_square(tensor: Any) -> Any:
+def half_square(tensor: Any) -> Any:
     """Return half the sum of squares, a float64 scalar, of what is one tensor, comes in slices, or in parts by replica.
 
     Squares of float32 leave its range from 1e19 and below 1e-19; in float64 they need no scaling, which would be nine

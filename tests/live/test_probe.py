@@ -186,7 +186,7 @@ def test_channels_that_come_first_are_the_units():
     layer = layers.Dense(1)  # any layer on which `data_format` can be set: CPUs have no such convolution
     layer.data_format = "channels_first"
     output = tf.constant(np.array([[[0.0, 0.0], [0.0, 1.0], [0.0, 0.0]]] * 2, dtype="float32"))
-    assert probe_module._peak(layer, output).numpy().tolist() == [0.0, 1.0, 0.0]
+    assert probe_module.peak(layer, output).numpy().tolist() == [0.0, 1.0, 0.0]
 
 
 def test_models_take_their_inputs_by_name():
