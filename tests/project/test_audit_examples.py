@@ -1,0 +1,104 @@
+"""The classic mistakes, typed in as a beginner would: each is found, leads the report, and its mechanical fixes cure it."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from diagnose import discovery
+from diagnose.analyze import analyze
+from diagnose.check import load_checks
+from diagnose.finding import Finding, Severity
+from diagnose.fix import Applicability, Fix
+from diagnose.report import RunReport
+from diagnose.run import Run
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "audit"
+SOUND = "sound"
+FAULTY = sorted(path.stem for path in EXAMPLES.glob("*.py") if path.stem != SOUND)
+CHECKS = {check.id: check for check in load_checks(("model", "data"))}
+
+
+def functions(name: str) -> set[str]:
+    tree = ast.parse((EXAMPLES / f"{name}.py").read_text(encoding="utf-8"))
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def named(name: str, function: str) -> str | None:
+    """What the command line would be given for a function of an example; None where it has no such function."""
+    return f"{EXAMPLES / name}.py:{function}" if function in functions(name) else None
+
+
+def audited(name: str, *, dry_run: bool) -> Run:
+    from diagnose.audit import audit
+
+    return audit(named(name, "build"), named(name, "load"), dry_run=dry_run)
+
+
+def faults(report: RunReport) -> list[Finding]:
+    return [finding for finding in report.findings if finding.severity is not Severity.INFO]
+
+
+def test_every_check_of_models_and_data_has_an_example() -> None:
+    ids = {discovery.check_id(module) for family, module in discovery.built_in() if family in ("model", "data")}
+    assert {name.replace("_", "-") for name in FAULTY} == ids
+
+
+@pytest.mark.parametrize("name", [*FAULTY, SOUND])
+def test_an_example_says_what_was_wanted_and_is_short(name: str) -> None:
+    text = (EXAMPLES / f"{name}.py").read_text(encoding="utf-8")
+    about = ast.get_docstring(ast.parse(text)) or ""
+    assert about.startswith("Wanted: ") or name == SOUND
+    assert len(about.split("\n\n")) == 2
+    assert functions(name) & {"build", "load"}
+    assert len(text.splitlines()) <= 45
+
+
+@pytest.mark.keras
+def test_a_sound_model_with_sound_data_passes() -> None:
+    assert [(f.check, f.summary) for f in faults(analyze(audited(SOUND, dry_run=True)))] == []
+
+
+@pytest.mark.keras
+@pytest.mark.parametrize("name", FAULTY)
+def test_an_example_leads_with_its_fault_and_has_no_other(name: str) -> None:
+    id = name.replace("_", "-")
+    report = analyze(audited(name, dry_run="dry_run" in CHECKS[id].declaration.needs.before))
+    assert report.findings, "nothing was found"
+    assert report.findings[0].check == id, report.findings[0].summary
+    assert [(f.check, f.summary) for f in faults(report) if f.check != id and id not in f.caused_by] == []
+
+
+def fixes_with_edits(report: RunReport) -> list[Fix]:
+    return [fix for fix in report.findings[0].fixes if fix.edits]
+
+
+def alone(report: RunReport, fix: Fix) -> RunReport:
+    """The report with one fix of its leading finding, which may be applied."""
+    allowed = dataclasses.replace(fix, applicability=Applicability.SAFE)
+    return dataclasses.replace(report, findings=(dataclasses.replace(report.findings[0], fixes=(allowed,)),))
+
+
+@pytest.mark.keras
+@pytest.mark.parametrize("name", [name for name in FAULTY if "build" in functions(name)])
+def test_a_fix_with_edits_cures(name: str) -> None:
+    from diagnose.audit import of_loaded, sampled
+    from diagnose.audit.fixing import mend
+    from diagnose.audit.loading import Loaded, load
+
+    id = name.replace("_", "-")
+    loaded = load(str(named(name, "build")))
+    data = sampled(named(name, "load"))
+
+    def look(model: Loaded) -> Run:
+        return of_loaded(model, data, dry_run="dry_run" in CHECKS[id].declaration.needs.before)
+
+    report = analyze(look(loaded))
+    for fix in fixes_with_edits(report):
+        mended = mend(loaded, alone(report, fix), look)
+        assert mended.report is not None, (fix.id, mended.lines)
+        assert [(f.check, f.summary) for f in mended.report.findings if f.check == id] == [], fix.id
+        assert mended.difference
