@@ -2,13 +2,16 @@
 
 The order of detection, first match wins:
 
-1. a folder: KerasTuner project, MLflow store, TensorBoard log folder; else it is searched for logs;
-2. binary content: TensorBoard event file, MLflow's sqlite store; anything else binary is refused with the reason
-   (a pickle is never loaded);
-3. JSON: Hugging Face trainer state, KerasTuner's own files, then a history as JSON or JSON lines;
+1. a folder: KerasTuner project, MLflow store, TensorBoard log folder, a model; else it is searched for logs;
+2. binary content: TensorBoard event file, MLflow's sqlite store, a Keras model; anything else binary is refused with
+   the reason (a pickle is never loaded);
+3. JSON: Hugging Face trainer state, KerasTuner's own files, a model's configuration, then a history as JSON or JSON
+   lines;
 4. a table whose header names a loss or a metric: Lightning, YOLO, Stable-Baselines, W&B, else any table of curves;
 5. other text: what Keras prints, then tables whose delimiter is none of comma, semicolon and tab, other text logs, and
    last any table at all.
+
+``my_model.py:build`` names a function that makes a model, unless there is a file of that name.
 
 A format is imported when its turn comes: a plain CSV never pays for JSON or TensorBoard.
 """
@@ -35,9 +38,9 @@ if TYPE_CHECKING:
 
 __all__ = ["RECOGNISED", "ReadError", "Roles", "format_of", "read", "read_object"]
 
-FOLDER_FORMATS = ("keras_tuner", "mlflow", "tensorboard")
-BINARY_FORMATS = ("tensorboard", "mlflow")
-JSON_FORMATS = ("hf_trainer_state", "keras_tuner", "keras_history_json")
+FOLDER_FORMATS = ("keras_tuner", "mlflow", "tensorboard", "keras_model")
+BINARY_FORMATS = ("tensorboard", "mlflow", "keras_model")
+JSON_FORMATS = ("hf_trainer_state", "keras_tuner", "keras_model", "keras_history_json")
 TABLE_FORMATS = ("lightning", "yolo", "stable_baselines", "wandb", "keras_csv")
 TEXT_FORMATS = (
     "keras_progress", "lightning", "yolo", "stable_baselines", "wandb", "text_log", "keras_csv",
@@ -48,7 +51,8 @@ _PLAIN_DELIMITERS = (",", ";", "\t")
 RECOGNISED = (
     "Keras CSVLogger or History (CSV, JSON), Keras progress-bar text, other tables and text logs with one line per "
     "epoch, Lightning metrics.csv, YOLO results.csv, Hugging Face trainer_state.json, Stable-Baselines progress.csv, "
-    "W&B exports, TensorBoard event files, KerasTuner projects, MLflow stores and mlflow:RUN_ID"
+    "W&B exports, TensorBoard event files, KerasTuner projects, MLflow stores and mlflow:RUN_ID; and models: .keras, "
+    "HDF5, SavedModel, their configuration as JSON, my_model.py:build"
 )
 
 #: Standard input is held in memory: this is where it stops.
@@ -81,7 +85,8 @@ def read(
     Parameters
     ----------
     source
-        A file, a folder, ``-`` for standard input, or ``mlflow:RUN_ID`` and ``mlflow:experiment/NAME``.
+        A file, a folder, ``-`` for standard input, ``mlflow:RUN_ID`` and ``mlflow:experiment/NAME``, or
+        ``my_model.py:build``.
     roles
         Columns whose meaning is given by hand (see `diagnose.readers.columns.parse_role`).
     content
@@ -103,7 +108,7 @@ def read(
 
 
 def read_object(obj: object, roles: Roles = MappingProxyType({})) -> list[Run]:
-    """Return the runs of a Python object: a Keras History, a dictionary of lists or a pandas frame.
+    """Return the runs of a Python object: a Keras History, a dictionary of lists, a pandas frame or a Keras model.
 
     Raises
     ------
@@ -131,6 +136,11 @@ def _read(name: str, roles: Roles, content: bytes | None) -> list[Run]:
         return mlflow.read_uri(name, roles)
     if content is None and not name:
         raise ReadError("an empty name is no source", "name a log or a folder")
+    if content is None and ":" in name:
+        from diagnose.readers import keras_model
+
+        if keras_model.is_function_name(name):
+            return keras_model.read_model(name)
     document = _open(name, content)
     if not document.is_directory:
         _refuse_empty(document)
@@ -187,6 +197,8 @@ def _candidates(document: Document) -> Iterator[str]:
         yield from FOLDER_FORMATS
     elif is_binary(document):
         yield from BINARY_FORMATS
+    elif document.path is not None and document.path.suffix == ".py":
+        yield "keras_model"
     else:
         if document.head_text.lstrip()[:1] in ("{", "["):
             yield from JSON_FORMATS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from diagnose.readers.base import Document, ReadError
@@ -18,8 +18,17 @@ class SeveralError(ValueError):
     """More than one JSON value in the text, as in JSON lines."""
 
 
-def load(document: Document) -> Any:
+def load(document: Document, *, parse_int: Callable[[str], Any] = float, kind: str = "training log") -> Any:
     """Return the one JSON value of a document.
+
+    Parameters
+    ----------
+    document
+        What to read.
+    parse_int
+        What makes an integer of its digits.
+    kind
+        What the messages say it is not.
 
     Raises
     ------
@@ -28,12 +37,12 @@ def load(document: Document) -> Any:
     ReadError
         It is too large, torn, nested too deeply or no JSON.
     """
-    text = _text(document)
+    text = _text(document, kind)
     try:
         # Integers as floats: one of 5,000 digits becomes infinite and not an error.
-        return json.loads(text, parse_int=float)
+        return json.loads(text, parse_int=parse_int)
     except RecursionError as error:
-        raise ReadError("is JSON nested too deeply to be a training log") from error
+        raise ReadError(f"is JSON nested too deeply to be a {kind}") from error
     except json.JSONDecodeError as error:
         if error.msg == "Extra data":
             raise SeveralError from error
@@ -60,16 +69,17 @@ def load_lines(document: Document) -> Iterator[Any]:
             raise ReadError(f"line {number} is no JSON: {error.msg.lower()} at column {error.colno}") from error
 
 
-def _text(document: Document) -> str:
+def _text(document: Document, kind: str = "training log") -> str:
+    mend = _EXPORT if kind == "training log" else ""
     with document.open() as stream:
         content = stream.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise ReadError(
-            f"is JSON of more than {MAX_BYTES // 2**20} MB, too large for a training log",
-            _EXPORT,
+            f"is JSON of more than {MAX_BYTES // 2**20} MB, too large for a {kind}",
+            mend,
         )
     if sum(map(content.count, (b",", b"[", b"{"))) > MAX_VALUES:  # each value but the first follows one of these
-        raise ReadError(f"is JSON of more than {MAX_VALUES:,} values, too many for a training log", _EXPORT)
+        raise ReadError(f"is JSON of more than {MAX_VALUES:,} values, too many for a {kind}", mend)
     return content.decode(document.encoding, errors="replace")
 
 

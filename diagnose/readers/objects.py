@@ -1,7 +1,11 @@
-"""Python objects -> runs: a Keras History, a dictionary of lists, a pandas frame. Nothing is imported for it."""
+"""Python objects -> runs: a Keras History, a dictionary of lists, a pandas frame, a Keras model.
+
+Nothing is imported to tell which it is; for a model `diagnose.audit` is, to look at it.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -14,7 +18,9 @@ from diagnose.run import Run
 
 FORMAT = "python-object"
 
-_EXPECTED = "pass the History that fit returns, a dictionary of lists like History.history, or a pandas frame"
+_EXPECTED = (
+    "pass the History that fit returns, a dictionary of lists like History.history, a pandas frame, or a Keras model"
+)
 
 
 def read(obj: object, roles: Roles) -> list[Run]:
@@ -26,6 +32,10 @@ def read(obj: object, roles: Roles) -> list[Run]:
         The object is not one of these, or has no curve.
     """
     kind = type(obj).__name__
+    if _is_model(obj):
+        from diagnose.readers import keras_model
+
+        return keras_model.read_model(obj)
     history = getattr(obj, "history", None)
     if isinstance(history, Mapping):
         epochs = getattr(obj, "epoch", None)
@@ -37,6 +47,12 @@ def read(obj: object, roles: Roles) -> list[Run]:
         columns = {str(name): frame.iloc[:, i].tolist() for i, name in enumerate(frame.columns)}
         return _run(kind, columns, roles, index=[*frame.index], axis="index")
     raise ReadError(f"a {kind} is no training log", _EXPECTED)
+
+
+def _is_model(obj: object) -> bool:
+    """Whether this is a Keras model; where Keras was never imported there is none."""
+    model = getattr(sys.modules.get("keras"), "Model", None)
+    return isinstance(model, type) and isinstance(obj, model)
 
 
 def _config(history: object) -> dict[str, Any]:

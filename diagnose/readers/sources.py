@@ -1,7 +1,8 @@
 """Which sources an argument stands for: itself, or the logs found under a folder.
 
 A folder that one reader takes as a whole (a KerasTuner project, an MLflow store, a TensorBoard log folder) is one
-source. Everything else is looked into, within bounds; files that are no logs are left out without a word.
+source. Everything else is looked into, within bounds; files that are no logs, models among them, are left out without
+a word. A model is looked at where it is named: as a file, or as the folder that it is.
 """
 
 from __future__ import annotations
@@ -122,6 +123,8 @@ def _walk(folder: Path, depth: int, visited: set[tuple[int, int]], found: Found)
         entries = list(_list(folder, found))
     except OSError:  # a folder below the one that was named: the others still count
         return
+    if _is_model(whole) and depth:
+        whole = None
     if whole is not None:
         found.sources.append(str(folder))
         if not _leaves_files(whole):
@@ -141,6 +144,10 @@ def _walk(folder: Path, depth: int, visited: set[tuple[int, int]], found: Found)
 def _leaves_files(module: object) -> bool:
     """Whether other logs may lie beside what the reader takes: TensorBoard's folders often hold a CSV, too."""
     return getattr(module, "FORMAT", "") == "tensorboard"
+
+
+def _is_model(module: object) -> bool:
+    return getattr(module, "__name__", "").endswith(".keras_model")
 
 
 def _has_events(folder: Path) -> bool:
@@ -200,7 +207,7 @@ def _is_log(document: Document) -> bool:
     if name == "keras_history_json":
         named = re.search(r'"(val_)?(loss|acc)', document.head_text) is not None
         return named and not (document.path is not None and is_setup_file(document.path))
-    return module is not None
+    return module is not None and not _is_model(module)
 
 
 def _is_table_of_curves(document: Document) -> bool:
