@@ -333,3 +333,170 @@ def check_duplicates(*, addresses: str = "") -> Fix:
         ),
         addresses=addresses,
     )
+
+
+def rescale_pixels(*, addresses: str = "") -> Fix:
+    """Pixels between 0 and 1."""
+    return Fix(
+        id="rescale-pixels",
+        title="Bring the pixels from 0..255 to 0..1 in the model's first layer",
+        why="The usual initializers expect inputs of a size of about 1. Pixels up to 255 make the first outputs, and "
+        "the gradients of the first layer, two orders of magnitude too large. As a layer the scaling is saved "
+        "with the model, and the same in training and use.",
+        cost="None; a pretrained backbone has a scaling of its own (keras.applications: preprocess_input).",
+        applicability=Applicability.SAFE,
+        changes=(Change("data.standardize", "set", True),),
+        code=(
+            "core = keras.models.clone_model(model)  # new weights\n"
+            "inputs = keras.Input(x_train.shape[1:])\n"
+            "better = keras.Model(inputs, core(keras.layers.Rescaling(1 / 255)(inputs)))\n"
+        )
+        + compile_and_fit("better"),
+        addresses=addresses,
+    )
+
+
+def compress_tails(*, addresses: str = "") -> Fix:
+    """Logarithms of what spans orders of magnitude."""
+    return Fix(
+        id="compress-tails",
+        title="Take logarithms of the features with long tails",
+        why="A few values a thousand times larger than the rest decide mean, deviation and gradient; their "
+        "logarithm brings them to the scale of the others and keeps the order.",
+        cost="None; the same transformation belongs to use. Scale afterwards as usual.",
+        applicability=Applicability.MANUAL,
+        code=(
+            "x_train = np.sign(x_train) * np.log1p(np.abs(x_train))\nx_val = np.sign(x_val) * np.log1p(np.abs(x_val))\n"
+        )
+        + _train_anew(),
+        addresses=addresses,
+    )
+
+
+def drop_constant_features(*, addresses: str = "") -> Fix:
+    """Columns without information."""
+    return Fix(
+        id="drop-constant-features",
+        title="Leave out the features that never change",
+        why="A feature with one value cannot tell samples apart: it acts as a second bias, and divides by zero where "
+        "features are standardized by their deviation.",
+        cost="None, unless the feature is going to change in use: then the training data lack it.",
+        applicability=Applicability.MANUAL,
+        code=(
+            "varies = np.ptp(x_train, axis=0) > 0\n"
+            'print(f"{np.size(varies) - varies.sum()} of {np.size(varies)} features never change")\n'
+            "x_train, x_val = np.where(varies, x_train, 0), np.where(varies, x_val, 0)  # or leave the columns out\n"
+        ),
+        addresses=addresses,
+    )
+
+
+def impute_missing(*, addresses: str = "") -> Fix:
+    """A value for what is missing."""
+    return Fix(
+        id="impute-missing",
+        title="Fill missing values with the training median, and mark them",
+        why="A network cannot compute with NaN. The median of the training data disturbs the least, and a column that "
+        "says where a value was missing keeps what its absence tells.",
+        cost="Imputed values are guesses; features that are mostly missing are better left out.",
+        applicability=Applicability.MANUAL,
+        code=(
+            "is_missing = ~np.isfinite(x_train)\n"
+            "known = np.where(is_missing, np.nan, x_train)  # training data only\n"
+            "middle = np.nan_to_num(np.nanmedian(known, axis=0))\n"
+            "x_train = np.where(is_missing, middle, x_train)\n"
+            "x_val = np.where(np.isfinite(x_val), x_val, middle)\n"
+        )
+        + _train_anew(),
+        addresses=addresses,
+    )
+
+
+def scale_targets(*, addresses: str = "") -> Fix:
+    """Targets of size one."""
+    return Fix(
+        id="scale-targets",
+        title="Standardize the target, and turn predictions back",
+        why="A new output layer answers with numbers of about 1. Targets of thousands make the squared error and its "
+        "gradient millions of times larger, and most of the training is spent on growing the last bias.",
+        cost="Predictions must be multiplied by the deviation and shifted by the mean again; errors are then in "
+        "deviations of the target.",
+        applicability=Applicability.MANUAL,
+        code=(
+            "mean, deviation = np.mean(y_train), np.std(y_train)  # training data only\n"
+            "scaled_train, scaled_val = (y_train - mean) / deviation, (y_val - mean) / deviation\n"
+            "features = model.layers[-1].input  # what the old output layer was given\n"
+            "outputs = keras.layers.Dense(1)(features)\n"
+            "better = keras.models.clone_model(keras.Model(model.inputs, outputs))  # new weights\n"
+            'better.compile(optimizer="adam", loss="mse", metrics=["mae"])\n'
+            "better.fit(x_train, scaled_train, epochs=3, validation_data=(x_val, scaled_val))\n"
+            "predictions = better.predict(x_val) * deviation + mean\n"
+        ),
+        addresses=addresses,
+    )
+
+
+def augment_training_only(*, addresses: str = "") -> Fix:
+    """Evaluation on data as they are."""
+    return Fix(
+        id="augment-training-only",
+        title="Augment in the model or the training pipeline, never in validation",
+        why="A score on randomly changed data is another one at every reading, and of data that nobody will ask about. "
+        "Keras' random layers inside the model act in training only; a pipeline needs one for each split.",
+        cost="None; scores cannot be compared with those on augmented data.",
+        applicability=Applicability.MANUAL,
+        code=(
+            "core = keras.models.clone_model(model)  # new weights\n"
+            "inputs = keras.Input(x_train.shape[1:])  # images as they are\n"
+            'changed = keras.layers.RandomFlip("horizontal")(inputs)  # acts in training only\n'
+            "better = keras.Model(inputs, core(changed))\n"
+        )
+        + compile_and_fit("better"),
+        addresses=addresses,
+    )
+
+
+def cross_validate(*, addresses: str = "") -> Fix:
+    """Every sample is validated on once."""
+    return Fix(
+        id="cross-validate",
+        title="Cross-validate: judge by the mean of five folds",
+        why="With few samples one split says little: which ones fell into it decides the score. Five trainings, each "
+        "on four fifths and judged on the rest, use every sample for both, and their spread shows how much to "
+        "believe.",
+        cost="Five times the training time; for small data that is little.",
+        applicability=Applicability.MANUAL,
+        code=(
+            "x, y = np.concatenate([x_train, x_val]), np.concatenate([y_train, y_val])\n"
+            "folds = np.array_split(np.random.default_rng(0).permutation(len(x)), 5)\n"
+            "losses = []\n"
+            "for fold in folds:\n"
+            "    known = np.setdiff1d(np.arange(len(x)), fold)\n"
+            "    fresh = keras.models.clone_model(model)  # new weights\n"
+            f"    fresh.compile(optimizer={SAME_OPTIMIZER}, loss=model.loss)\n"
+            "    fresh.fit(x[known], y[known], epochs=3, verbose=0)\n"
+            "    losses.append(fresh.evaluate(x[fold], y[fold], verbose=0))\n"
+            'print(f"{np.mean(losses):.3g} +- {np.std(losses) / np.sqrt(len(losses)):.2g}")\n'
+        ),
+        addresses=addresses,
+    )
+
+
+def compare_splits(*, addresses: str = "") -> Fix:
+    """Where time passes, look at what has changed."""
+    return Fix(
+        id="compare-splits",
+        title="Find out what differs between the splits, feature by feature",
+        why="Where validation data come later, from another device or from another place, and so does what the model "
+        "will meet, the split is honest and the difference is the problem to solve: features that drift (counters, "
+        "dates, prices) must be expressed so that they do not.",
+        cost="An hour of looking at the features named here.",
+        applicability=Applicability.MANUAL,
+        code=(
+            "train, val = (np.reshape(x, (len(x), -1)) for x in (x_train, x_val))\n"
+            "moved = (val.mean(axis=0) - train.mean(axis=0)) / (train.std(axis=0) + 1e-9)\n"
+            "for place in np.argsort(-np.abs(moved))[:10]:  # what has moved most, in deviations\n"
+            '    print(place, f"{moved[place]:+.2f}", train[:, place].mean(), val[:, place].mean())\n'
+        ),
+        addresses=addresses,
+    )

@@ -1,0 +1,127 @@
+"""Validation or test data are changed at random each time they are read.
+
+What it detects
+---------------
+Random augmentation that is active on the data that a model is judged by.
+
+How it is detected
+------------------
+The first samples of each split are read twice. A share of `changed` or more of them must differ between the readings by
+more than rounding (`rounding` of the spread). If every sample is as far from itself as from its neighbour (`reordered`
+of that distance), the data were shuffled and not changed, and nothing is said.
+
+Why it matters
+--------------
+The score is that of data that nobody will ask about, lower than the true one, and another one at every reading: the
+noise hides which epoch was the best.
+
+How to fix
+----------
+Put random layers into the model, where Keras turns them off outside of training, or map the augmentation over the
+training pipeline alone.
+
+References
+----------
+Shorten and Khoshgoftaar, A survey on Image Data Augmentation for Deep Learning (2019). Averaging predictions over
+changed copies on purpose (test-time augmentation) is another matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from diagnose.check import Check, Fault, Needs, threshold
+from diagnose.finding import Comparison, Finding, Severity
+from diagnose.measures.encoding import drawn, flat, is_numeric
+from diagnose.remedies import data as remedies
+from diagnose.run import Run, Split
+from diagnose.sample import Array
+
+CHECK = Check(needs=Needs(before=("data", "validation")), fault=Fault.DATA, explains=("noisy-validation",))
+
+_MOST_SAMPLES = 500
+_MOST_NUMBERS = 4096
+
+
+@dataclass(frozen=True)
+class Options:
+    """Thresholds of augmented-evaluation."""
+
+    changed: float = threshold(
+        0.05, unit="share", source="flips with a probability of a tenth show", help="samples that differ"
+    )
+    rounding: float = threshold(
+        1e-3, unit="σ", source="far over float16 and parallel resizing", help="difference that does not count"
+    )
+    reordered: float = threshold(
+        0.9,
+        unit="share",
+        source="tests/checks/test_augmented_evaluation.py",
+        help="distance of a sample to its second reading, over that to another sample",
+    )
+
+
+def check(run: Run, options: Options) -> Iterator[Finding]:
+    """Yield at most one finding, on the split and input that change the most."""
+    if run.data is None:
+        return
+    found = [
+        (_share_changed(array, sample.again[name], options), split, name)
+        for split, sample in run.data.splits.items()
+        if split is not Split.TRAIN
+        for name, array in sample.inputs.items()
+        if name in sample.again
+    ]
+    share, split, name = max(found, key=lambda each: each[0], default=(0.0, Split.VALIDATION, ""))
+    if share < options.changed:
+        return
+    yield Finding(
+        severity=Severity.WARNING,
+        confidence=0.9,
+        summary=(
+            f"{100 * share:.0f} % of the {split} samples {name!r} differ when they are read again: they are changed at "
+            "random, as only training data should be."
+        ),
+        evidence=(
+            Comparison(
+                label=f"{split} samples that differ between two readings",
+                value=share,
+                threshold=options.changed,
+                left_name="differ",
+                left=share,
+                right_name="stay",
+                right=1 - share,
+            ),
+        ),
+        fixes=(remedies.augment_training_only(),),
+    )
+
+
+def _share_changed(first: Array, second: Array, options: Options) -> float:
+    """Return the share of samples that a second reading changes; 0 where it shuffles them."""
+    count = min(len(first), len(second)) if first.ndim and second.ndim else 0
+    if not count or first.shape[1:] != second.shape[1:] or not first[:1].size:
+        return 0.0
+    rows = drawn(count, _MOST_SAMPLES)
+    if not (is_numeric(first) and is_numeric(second)):
+        ours, theirs = ([str(row) for row in flat(each[rows]).tolist()] for each in (first, second))
+        changed = sum(mine != its for mine, its in zip(ours, theirs, strict=True)) / len(rows)
+        is_shuffled = len(set(ours) & set(theirs)) >= changed * len(rows)
+        return 0.0 if is_shuffled else changed
+    step = max(1, first[0].size // _MOST_NUMBERS)
+    left, right = (np.clip(flat(each[rows])[:, ::step].astype(np.float64), -1e100, 1e100) for each in (first, second))
+    left, right = (np.where(np.isfinite(each), each, 0.0) for each in (left, right))
+    spread = float(left.std())
+    if spread == 0:
+        return 0.0
+    distance = np.abs(left - right).mean(axis=1)
+    is_changed = np.abs(left - right).max(axis=1) > options.rounding * spread
+    if not is_changed.any():
+        return 0.0
+    to_others = np.abs(left - np.roll(right, 1, axis=0)).mean(axis=1)
+    if len(rows) > 1 and distance[is_changed].mean() >= options.reordered * to_others[is_changed].mean():
+        return 0.0
+    return float(is_changed.mean())

@@ -1,0 +1,209 @@
+"""Some classes are much rarer than others, or missing from a split.
+
+What it detects
+---------------
+A most frequent class that is many times as frequent as the rarest, with the accuracy that always answering it gives;
+classes that the training data have and the validation data lack, or the other way round.
+
+How it is detected
+------------------
+Counts of the classes in the training sample. The most frequent must be `ratio` times as frequent as the rarest, and
+`certain_ratio` times still when both shares are moved by three standard errors towards each other, so that few samples
+per class are no finding. It is a `warning` where always answering the most frequent class reaches an accuracy of
+`baseline`, unless the model is judged by a metric that sees rare classes (F1, AUC, precision, recall); else an `info`.
+For labels that can hold together, the rarest label against the samples without it, always an `info`. A class is missing
+from a split where `expected` samples of it were to be expected there and none is.
+
+Why it matters
+--------------
+Accuracy looks good while the rare class is never found, and its gradient is drowned by that of the others.
+
+How to fix
+----------
+Weight or resample the classes; judge by F1, precision and recall. Split per class.
+
+References
+----------
+Rule ClassImbalance of Amazon SageMaker Debugger (ratio 10). He and Garcia, Learning from Imbalanced Data (2009).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diagnose.check import Check, Fault, Needs, threshold
+from diagnose.finding import Comparison, Finding, Severity
+from diagnose.measures.labels import Kind, Labels, counts_of, labels_of, output_of
+from diagnose.measures.two_sample import wilson
+from diagnose.remedies import data as remedies
+from diagnose.run import Run, Split
+from diagnose.sample import Array
+
+CHECK = Check(needs=Needs(before=("data", "labels")), fault=Fault.DATA, explains=("metric-stuck",))
+
+_SEES_RARE = ("f1", "auc", "precision", "recall", "fbeta", "mcc", "matthews", "kappa", "balanced", "sensitivity")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Thresholds of class-imbalance."""
+
+    ratio: float = threshold(
+        10.0, unit="x", source="ClassImbalance of SageMaker Debugger", help="most frequent class over the rarest"
+    )
+    certain_ratio: float = threshold(
+        4.0,
+        unit="x",
+        source="random labels of 100 classes and 6 samples each stay below",
+        help="the same, with both shares three standard errors nearer",
+    )
+    baseline: float = threshold(
+        0.6,
+        unit="accuracy",
+        source="beyond it accuracy cannot tell a classifier from its most frequent answer",
+        help="accuracy of always answering the most frequent class",
+    )
+    expected: float = threshold(
+        10.0,
+        unit="samples",
+        source="e^-10: a random split misses such a class once in 20,000 times",
+        help="expected samples of a class that is missing",
+    )
+
+
+def check(run: Run, options: Options) -> Iterator[Finding]:
+    """Yield at most one finding on balance and one on missing classes, for each output."""
+    if run.data is None:
+        return
+    for labels in labels_of(run):
+        if labels.kind is Kind.CLASSES:
+            classes, counts = counts_of(labels)
+            named = _named(classes, run.data.classes)
+            output = output_of(run.model, labels.name, run.data)
+            metrics = output.metrics if output is not None else ()
+            yield from _imbalance(labels, named, counts[Split.TRAIN], metrics, options)
+            yield from _absence(labels, named, counts, options)
+        elif labels.kind is Kind.MULTI_LABEL:
+            yield from _rare_label(labels, options)
+
+
+def _named(classes: Array, names: tuple[str, ...]) -> list[str]:
+    """Return what to call each class."""
+    if classes.dtype.kind in "iu" and len(classes) and classes.min() >= 0 and classes.max() < len(names):
+        return [names[int(each)] for each in classes]
+    return [str(each)[:40] if classes.dtype.kind in "US" else f"{each:g}" for each in classes.tolist()]
+
+
+def _imbalance(
+    labels: Labels, named: list[str], counts: NDArray[np.int64], metrics: tuple[str, ...], options: Options
+) -> Iterator[Finding]:
+    present = np.flatnonzero(counts)
+    if len(present) < 2:
+        return
+    most, least = present[counts[present].argmax()], present[counts[present].argmin()]
+    total = int(counts.sum())
+    ratio = float(counts[most] / counts[least])
+    certain = wilson(counts[most], total, 3.0)[0] / wilson(counts[least], total, 3.0)[1]
+    if ratio < options.ratio or certain < options.certain_ratio:
+        return
+    share = float(counts[most] / total)
+    is_seen = any(mark in metric.lower() for metric in metrics for mark in _SEES_RARE)
+    yield Finding(
+        severity=Severity.WARNING if share >= options.baseline and not is_seen else Severity.INFO,
+        confidence=0.95,
+        summary=(
+            f"Class {named[most]} is {ratio:.3g} times as frequent as class {named[least]} ({counts[most]} and "
+            f"{counts[least]} of {total} samples of {labels.name!r}): always answering it gives {100 * share:.0f} % "
+            "accuracy."
+        ),
+        evidence=(
+            Comparison(
+                label="most frequent class over the rarest",
+                value=ratio,
+                threshold=options.ratio,
+                unit="x",
+                left_name=f"class {named[most]}",
+                left=float(counts[most]),
+                right_name=f"class {named[least]}",
+                right=float(counts[least]),
+            ),
+        ),
+        fixes=(remedies.weight_classes(), remedies.collect_more()),
+    )
+
+
+def _absence(
+    labels: Labels, named: list[str], counts: Mapping[Split, NDArray[np.int64]], options: Options
+) -> Iterator[Finding]:
+    """Yield what a split lacks; the first split that lacks something speaks."""
+    train = counts[Split.TRAIN]
+    for split, other in counts.items():
+        if split is Split.TRAIN or not other.sum() or not train.sum():
+            continue
+        for have, lack, name in ((train, other, split), (other, train, Split.TRAIN)):
+            expected = have * (lack.sum() / have.sum())
+            absent = np.flatnonzero((lack == 0) & (expected >= options.expected))
+            if not len(absent):
+                continue
+            few = ", ".join(named[place] for place in absent[:3]) + (" ..." if len(absent) > 3 else "")
+            worst = absent[expected[absent].argmax()]
+            yield Finding(
+                severity=Severity.WARNING,
+                confidence=0.95,
+                summary=(
+                    f"The {name} sample has none of {len(absent)} classes of {labels.name!r} ({few}), where "
+                    f"{expected[worst]:.0f} samples of class {named[worst]} were to be expected."
+                ),
+                evidence=(
+                    Comparison(
+                        label=f"expected samples of a class that the {name} sample lacks",
+                        value=float(expected[worst]),
+                        threshold=options.expected,
+                        left_name="expected",
+                        left=float(expected[worst]),
+                        right_name="found",
+                        right=0.0,
+                    ),
+                ),
+                fixes=(remedies.resample_validation(), remedies.shuffle()),
+            )
+            return
+
+
+def _rare_label(labels: Labels, options: Options) -> Iterator[Finding]:
+    values = labels.training
+    total = len(values)
+    positive = (values == 1).sum(axis=0)
+    present = np.flatnonzero(positive)
+    if not len(present):
+        return
+    least = present[positive[present].argmin()]
+    ratio = float((total - positive[least]) / positive[least])
+    share = wilson(positive[least], total, 3.0)[1]
+    if ratio < options.ratio or (1 - share) / share < options.certain_ratio:
+        return
+    yield Finding(
+        severity=Severity.INFO,
+        confidence=0.9,
+        summary=(
+            f"Label {least} of {labels.name!r} holds for {positive[least]} of {total} samples: never giving it is "
+            f"right {100 * (1 - positive[least] / total):.1f} % of the time."
+        ),
+        evidence=(
+            Comparison(
+                label="samples without the rarest label over those with it",
+                value=ratio,
+                threshold=options.ratio,
+                unit="x",
+                left_name="without",
+                left=float(total - positive[least]),
+                right_name="with",
+                right=float(positive[least]),
+            ),
+        ),
+        fixes=(remedies.collect_more(),),
+    )

@@ -1,0 +1,212 @@
+"""Validation or test data are unlike the training data.
+
+What it detects
+---------------
+Splits that can be told apart: by their inputs taken together, by single features, or by their labels (sorted data of
+which the last part was held out).
+
+How it is detected
+------------------
+Three tests, each of which must find a difference that is large and beyond chance. A classifier two-sample test: a
+linear discriminant on the ranks of the features and their squares, cross-fitted, tells training samples from the
+others; its area under the ROC curve, `sure` standard errors taken off, must exceed `area`. Kolmogorov-Smirnov tests of
+each feature, corrected for their number (Holm): a corrected p below `p_value` and a distance of `distance` or more.
+Labels: the total variation between the shares of the classes beyond what chance makes (for numbers the
+Kolmogorov-Smirnov distance) must be `label_distance` or more with a p below `p_value`; from `label_break` on it is
+`critical`, for then most of what is validated on was hardly trained on.
+
+Why it matters
+--------------
+A score on data of another kind says nothing about the training, and choices made by it are made blindly. If the
+difference is true to the use of the model, the model will fail there in the same way.
+
+How to fix
+----------
+Shuffle before splitting (Keras' ``validation_split`` takes the last samples, unshuffled), and preprocess all splits
+alike. Where time passes between them on purpose, express features so that they do not drift.
+
+References
+----------
+Lopez-Paz and Oquab, Revisiting Classifier Two-Sample Tests (ICLR 2017). Rabanser, Günnemann, Lipton, Failing Loudly: An
+Empirical Study of Methods for Detecting Dataset Shift (NeurIPS 2019). Holm, A Simple Sequentially Rejective Multiple
+Test Procedure (1979).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from diagnose.check import Check, Fault, Needs, threshold
+from diagnose.finding import Comparison, Finding, Severity
+from diagnose.measures.encoding import Encoding, encode
+from diagnose.measures.labels import Kind, Labels, counts_of, labels_of
+from diagnose.measures.two_sample import classifier_auc, holm, ks, share_shift
+from diagnose.remedies import data as remedies
+from diagnose.run import FloatArray, Run, Split
+
+CHECK = Check(
+    needs=Needs(before=("data", "validation")),
+    fault=Fault.DATA,
+    explains=("class-imbalance", "generalization-gap", "validation-better-than-training"),
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Thresholds of distribution-shift."""
+
+    area: float = threshold(
+        0.6,
+        unit="AUC",
+        source="0.5 is chance; random splits of tests/checks/test_random_splits.py stay below",
+        help="area under the ROC curve of telling the splits apart, less its error",
+    )
+    sure: float = threshold(
+        2.58, unit="σ", source="99 % of a normal distribution, two-sided", help="standard errors taken off the area"
+    )
+    distance: float = threshold(
+        0.2,
+        unit="",
+        source="the distance of two normal distributions half a deviation apart",
+        help="Kolmogorov-Smirnov distance of a feature",
+    )
+    p_value: float = threshold(
+        0.001, unit="p", source="one false alarm in a thousand random splits", help="p-value after correction"
+    )
+    label_distance: float = threshold(
+        0.1, unit="share", source="a tenth of the samples would have to change class", help="shift of the labels"
+    )
+    label_break: float = threshold(
+        0.5, unit="share", source="more than half of the samples would have to", help="shift that is critical"
+    )
+
+
+def check(run: Run, options: Options) -> Iterator[Finding]:
+    """Yield at most one finding for each split that is not trained on: on labels first, else on inputs."""
+    if run.data is None:
+        return
+    encoding = encode(run.data)
+    labels = tuple(labels_of(run))
+    for split in run.data.splits:
+        if split is not Split.TRAIN:
+            found = [f for each in labels for f in _of_labels(each, split, options)]
+            found += _of_inputs(encoding, split, options)
+            yield from sorted(found, key=lambda finding: -finding.severity.rank)[:1]
+
+
+def _of_labels(labels: Labels, split: Split, options: Options) -> Iterator[Finding]:
+    if split not in labels.splits:
+        return
+    if labels.kind is Kind.CLASSES:
+        classes, counts = counts_of(labels)
+        train, other = counts[Split.TRAIN], counts[split]
+        shift = share_shift(train, other)
+        if shift.excess < options.label_distance or shift.p_value >= options.p_value:
+            return
+        gain = other / other.sum() - train / train.sum()
+        most = int(np.abs(gain).argmax())
+        shares = float(train[most] / train.sum()), float(other[most] / other.sum())
+        text = (
+            f"Class {classes[most]} makes up {100 * shares[0]:.0f} % of the training labels {labels.name!r} and "
+            f"{100 * shares[1]:.0f} % of the {split} labels: {100 * shift.distance:.0f} % of the samples would have to "
+            "change class."
+        )
+        yield _label_finding(text, shift.excess, shares, split, options)
+    elif labels.kind is Kind.REGRESSION and labels.training.shape[1] == 1 == labels.splits[split].shape[1]:
+        left, right = (_finite(labels.splits[each][:, 0].astype(np.float64)) for each in (Split.TRAIN, split))
+        distance, p_value = ks(left, right)
+        if distance < max(options.distance, options.label_distance) or p_value >= options.p_value:
+            return
+        middles = float(np.median(left)), float(np.median(right))
+        text = (
+            f"The labels {labels.name!r} differ between the splits: their median is {middles[0]:.4g} in training and "
+            f"{middles[1]:.4g} in {split}, and their distribution functions are {distance:.2f} apart."
+        )
+        yield _label_finding(text, distance, middles, split, options)
+
+
+def _label_finding(text: str, value: float, sides: tuple[float, float], split: Split, options: Options) -> Finding:
+    return Finding(
+        severity=Severity.CRITICAL if value >= options.label_break else Severity.WARNING,
+        confidence=0.95,
+        summary=text,
+        evidence=(
+            Comparison(
+                label=f"shift of the labels from training to {split}",
+                value=value,
+                threshold=options.label_distance,
+                left_name="train",
+                left=sides[0],
+                right_name=str(split),
+                right=sides[1],
+            ),
+        ),
+        fixes=(remedies.resample_validation(), remedies.shuffle()),
+    )
+
+
+def _of_inputs(encoding: Encoding, split: Split, options: Options) -> Iterator[Finding]:
+    if split not in encoding.splits:
+        return
+    train, other = encoding.splits[Split.TRAIN].values, encoding.splits[split].values
+    tests = [ks(train[:, place], other[:, place]) for place in range(train.shape[1])]
+    distances, p_values = (np.array(each) for each in zip(*tests, strict=True))
+    moved = np.flatnonzero((holm(p_values) < options.p_value) & (distances >= options.distance))
+    area = classifier_auc(train, other)
+    is_told = area is not None and area.value - options.sure * area.error >= options.area
+    if not is_told and not len(moved):
+        return
+    evidence = []
+    text = f"Training and {split} inputs differ"
+    if area is not None and is_told:
+        text += (
+            f": a classifier tells them apart with an AUC of {area.value:.2f} ± {2 * area.error:.2f} (0.5 is chance)"
+        )
+        evidence.append(
+            Comparison(
+                label=f"AUC of telling {split} from training samples",
+                value=area.value,
+                threshold=options.area + options.sure * area.error,
+                left_name="AUC",
+                left=area.value,
+                right_name="by chance",
+                right=0.5,
+            )
+        )
+    for place in moved[np.argsort(-distances[moved], kind="stable")][:5]:
+        middles = float(np.median(train[:, place])), float(np.median(other[:, place]))
+        evidence.append(
+            Comparison(
+                label=f"Kolmogorov-Smirnov distance of {encoding.columns[place]}",
+                value=float(distances[place]),
+                threshold=options.distance,
+                left_name="median in training",
+                left=middles[0],
+                right_name=f"median in {split}",
+                right=middles[1],
+            )
+        )
+    if len(moved):
+        furthest = int(moved[distances[moved].argmax()])
+        text += (
+            f"; {len(moved)} of {len(distances)} features have moved, {encoding.columns[furthest][:40]} the most "
+            f"(distance {distances[furthest]:.2f})"
+        )
+    yield Finding(
+        severity=Severity.WARNING,
+        confidence=0.9 if is_told and len(moved) else 0.8,
+        summary=f"{text}.",
+        evidence=tuple(evidence),
+        fixes=(
+            remedies.match_validation_preprocessing(),
+            remedies.resample_validation(),
+            remedies.compare_splits(),
+        ),
+    )
+
+
+def _finite(values: FloatArray) -> FloatArray:
+    return values[np.isfinite(values)]

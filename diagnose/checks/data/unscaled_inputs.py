@@ -1,0 +1,257 @@
+"""The inputs are far from the scale that a network starts with.
+
+What it detects
+---------------
+Pixels from 0 to 255 given straight to the first layer, features whose spread is far from 1, features of very different
+scales (an income beside an age), values far from zero compared with their spread, and, as a note, features with long
+tails or that never change.
+
+How it is detected
+------------------
+Mean and standard deviation of each column of the training sample, after a Rescaling that the model begins with. The
+spread of a column must not exceed `largest_spread`, and not all may lie under `smallest_spread`; the widest must not
+be `scale_ratio` times the narrowest; a mean must not be more than `offset` deviations (and more than 1) from zero.
+Columns that are mostly one value (one-hot columns, counts of rare words) do not count. A column whose farthest value
+is `tail` interquartile ranges from the middle has long tails. Where the model begins with a normalization, an
+embedding, or something unknown, nothing is said; pixels with the mean taken off, as several backbones expect them, are
+fine. It is a `warning` where the arrays go into ``fit`` as they are or the model is known, else an `info`.
+
+Why it matters
+--------------
+Initializers are made for inputs of size 1. Larger ones saturate units and blow gradients up; where scales differ, one
+learning rate cannot fit all directions, and the small features are learned last.
+
+How to fix
+----------
+Normalize with statistics of the training data, in the model or before it.
+
+References
+----------
+LeCun, Bottou, Orr, Müller, Efficient BackProp (1998), section 4.3. Glorot and Bengio, Understanding the difficulty of
+training deep feedforward neural networks (2010).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diagnose.check import Check, Fault, Needs, threshold
+from diagnose.finding import Comparison, Finding, Severity
+from diagnose.measures.input_scale import Reception, Scale, is_normalized_next, reception, scale_of
+from diagnose.remedies import data as remedies
+from diagnose.run import BoolArray, FloatArray, Run
+
+CHECK = Check(
+    needs=Needs(before=("data",)),
+    fault=Fault.DATA,
+    explains=("divergence", "not-learning", "exploding-gradient", "saturated-activation", "learning-rate-too-high"),
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Thresholds of unscaled-inputs."""
+
+    largest_spread: float = threshold(
+        10.0, unit="", source="an order of magnitude over LeCun et al. 1998", help="standard deviation of a column"
+    )
+    smallest_spread: float = threshold(
+        1e-3, unit="", source="three orders of magnitude under LeCun et al. 1998", help="of the widest column"
+    )
+    scale_ratio: float = threshold(
+        100.0,
+        unit="x",
+        source="a condition number of 1e4 for the squared error",
+        help="spread of the widest column over that of the narrowest",
+    )
+    offset: float = threshold(
+        10.0,
+        unit="σ",
+        source="a condition number of 100 for bias and weight; sound data of benchmarks/audit stay below",
+        help="distance of a mean from zero",
+    )
+    tail: float = threshold(
+        1000.0, unit="IQR", source="beyond every distribution with a variance", help="farthest value of a column"
+    )
+
+
+def check(run: Run, options: Options) -> Iterator[Finding]:
+    """Yield at most one finding on scale, one on tails and one on constant columns, for each input."""
+    data = run.data
+    if data is None:
+        return
+    for name, array in data.training.inputs.items():
+        scale = scale_of(array, data.features.get(name, ()), name)
+        if scale is None:
+            continue
+        taken = None
+        if run.model is not None:
+            taken = reception(run.model, name, len(data.training.inputs))
+            if taken is None or not taken.is_known:
+                continue
+        is_certain = taken is not None or not data.is_raw
+        yield from _of_scale(run, name, scale, taken, is_certain, options)
+        if array.ndim == 2 and (taken is not None or not scale.is_whole_numbers):
+            yield from _of_columns(name, scale, options)
+
+
+def _of_scale(
+    run: Run, name: str, scale: Scale, taken: Reception | None, is_certain: bool, options: Options
+) -> Iterator[Finding]:
+    factor, plus = (taken.factor, taken.offset) if taken is not None else (1.0, 0.0)
+    mean, spread = scale.mean * factor + plus, scale.spread * abs(factor)
+    # A picture's columns are one: all its pixels. Rare values say nothing of the scale of a table.
+    looked_at = (scale.is_dense if not scale.is_image else np.ones(len(mean), dtype=bool)) & (spread > 0)
+    if not looked_at.any():
+        return
+    severity = Severity.WARNING if is_certain else Severity.INFO
+    if scale.are_pixels and (factor, plus) == (1.0, 0.0):
+        if taken is not None and run.model is not None and all(is_normalized_next(run.model, o) for o in taken.first):
+            severity = Severity.INFO
+        yield _pixels(name, scale, severity, taken, options)
+        return
+    if scale.are_centred_pixels:
+        return
+    yield from _worst(name, scale.names, mean, spread, looked_at, severity, taken, options, scale.is_whole_numbers)
+
+
+def _worst(
+    name: str,
+    names: tuple[str, ...],
+    mean: FloatArray,
+    spread: FloatArray,
+    looked_at: BoolArray,
+    severity: Severity,
+    taken: Reception | None,
+    options: Options,
+    is_whole: bool,
+) -> Iterator[Finding]:
+    places = np.flatnonzero(looked_at)
+    widest, narrowest = places[spread[places].argmax()], places[spread[places].argmin()]
+    ratio = float(spread[widest] / spread[narrowest])
+    offsets = np.where(np.abs(mean) > 1, np.abs(mean), 0.0)[places] / spread[places]
+    farthest = places[offsets.argmax()]
+    if ratio >= options.scale_ratio:
+        text = (
+            f"Inputs of {name!r} differ in scale: {names[widest]} has a standard deviation of {spread[widest]:.3g}, "
+            f"{names[narrowest]} one of {spread[narrowest]:.3g}, {ratio:.3g} times less."
+        )
+        evidence = _compared(
+            "widest spread over the narrowest", ratio, options.scale_ratio, names[widest], spread[widest],
+            names[narrowest], spread[narrowest], "x",
+        )  # fmt: skip
+    elif is_whole and taken is None:
+        return  # numbers of one scale may be words or categories: only the model would know
+    elif spread[widest] >= options.largest_spread:
+        text = f"Inputs of {name!r} are large: {names[widest]} has a standard deviation of {spread[widest]:.3g}, not 1."
+        evidence = _compared(
+            "widest spread", spread[widest], options.largest_spread, names[widest], spread[widest], "expected", 1.0
+        )
+    elif spread[widest] <= options.smallest_spread:
+        text = f"Inputs of {name!r} are tiny: the largest standard deviation is {spread[widest]:.3g}, not 1."
+        evidence = _compared(
+            "widest spread", spread[widest], options.smallest_spread, names[widest], spread[widest], "expected", 1.0
+        )
+    elif float(offsets.max()) >= options.offset:
+        text = (
+            f"Inputs of {name!r} are far from zero: {names[farthest]} is {mean[farthest]:.4g} on average with a "
+            f"standard deviation of {spread[farthest]:.3g}."
+        )
+        evidence = _compared(
+            "distance of the mean from zero", float(offsets.max()), options.offset, "mean", mean[farthest],
+            "standard deviation", spread[farthest], "σ",
+        )  # fmt: skip
+    else:
+        return
+    yield Finding(
+        severity=severity,
+        confidence=0.9 if taken is not None else 0.75,
+        summary=text,
+        layers=_layers(taken),
+        evidence=(evidence,),
+        fixes=(remedies.standardize_inputs(),),
+    )
+
+
+def _compared(
+    label: str, value: float, limit: float, left_name: str, left: float, right_name: str, right: float, unit: str = ""
+) -> Comparison:
+    return Comparison(
+        label=label, value=float(value), threshold=limit, unit=unit, left_name=left_name, left=float(left),
+        right_name=right_name, right=float(right),
+    )  # fmt: skip
+
+
+def _layers(taken: Reception | None) -> tuple[str, ...]:
+    return tuple(layer.name for layer in taken.first) if taken is not None else ()
+
+
+def _pixels(name: str, scale: Scale, severity: Severity, taken: Reception | None, options: Options) -> Finding:
+    where = f" go straight into {taken.first[0].name}" if taken is not None else ""
+    return Finding(
+        severity=severity,
+        confidence=0.95 if taken is not None else 0.7,
+        summary=(
+            f"The pixels of {name!r} lie between {scale.low:.4g} and {scale.high:.4g}{where}, with a standard "
+            f"deviation of {float(scale.spread[0]):.3g}: they are not scaled."
+        ),
+        layers=_layers(taken),
+        evidence=(
+            _compared(
+                "spread of the pixels", scale.spread[0], options.largest_spread, "least", scale.low, "largest",
+                scale.high,
+            ),
+        ),
+        fixes=(remedies.rescale_pixels(), remedies.standardize_inputs()),
+    )  # fmt: skip
+
+
+def _of_columns(name: str, scale: Scale, options: Options) -> Iterator[Finding]:
+    constant = np.flatnonzero(scale.spread == 0)
+    if len(constant) and len(scale.spread) > 1:
+        yield Finding(
+            severity=Severity.INFO,
+            confidence=0.95,
+            summary=(
+                f"{len(constant)} of {len(scale.spread)} features of {name!r} never change: {_few(scale, constant)}."
+            ),
+            evidence=(
+                _compared(
+                    "features that never change",
+                    len(constant),
+                    1.0,
+                    "constant",
+                    len(constant),
+                    "all",
+                    len(scale.spread),
+                ),
+            ),
+            fixes=(remedies.drop_constant_features(),),
+        )
+    long = np.flatnonzero(scale.is_dense & (scale.reach >= options.tail))
+    if len(long):
+        farthest = int(long[scale.reach[long].argmax()])
+        yield Finding(
+            severity=Severity.INFO,
+            confidence=0.8,
+            summary=(
+                f"{len(long)} features of {name!r} have long tails ({_few(scale, long)}): a value of "
+                f"{scale.names[farthest]} lies {scale.reach[farthest]:.3g} interquartile ranges from the middle."
+            ),
+            evidence=(
+                _compared(
+                    "distance of the farthest value", scale.reach[farthest], options.tail, scale.names[farthest],
+                    scale.reach[farthest], "usual", 5.0, "IQR",
+                ),
+            ),
+            fixes=(remedies.compress_tails(),),
+        )  # fmt: skip
+
+
+def _few(scale: Scale, places: NDArray[np.intp]) -> str:
+    named = ", ".join(scale.names[int(place)][:40] for place in places[:3])
+    return named if len(places) <= 3 else f"{named} and {len(places) - 3} more"
