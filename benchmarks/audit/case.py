@@ -1,0 +1,65 @@
+"""A case of the corpus: what is audited, and what must be found in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What the audit is given; the parameters are those of `diagnose.audit.audit`."""
+
+    model: Any = None
+    data: Any = None
+    batch_size: int | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class Case:
+    """One of the corpus.
+
+    Parameters
+    ----------
+    name
+        What was done, or what it is, in a few words.
+    make
+        Builds it anew.
+    expected
+        Ids of checks, any of which is the right finding; empty: it is sound.
+    is_info
+        Whether what is wrong is worth a mention and no more.
+    """
+
+    name: str
+    make: Callable[[], Subject]
+    expected: tuple[str, ...] = ()
+    is_info: bool = False
+
+
+CASES: list[Case] = []
+
+
+def faulty(*expected: str, is_info: bool = False) -> Callable[[Callable[[], Subject]], Callable[[], Subject]]:
+    """Register a function as a faulty case; its name is the case's."""
+
+    def register(make: Callable[[], Subject]) -> Callable[[], Subject]:
+        CASES.append(Case(make.__name__.replace("_", " "), make, expected, is_info))
+        return make
+
+    return register
+
+
+def sound(make: Callable[[], Subject]) -> Callable[[], Subject]:
+    """Register a function as a sound case."""
+    CASES.append(Case(make.__name__.replace("_", " "), make))
+    return make
+
+
+def all_cases() -> Iterator[Case]:
+    """Yield every case, the sound ones last."""
+    from benchmarks.audit import applications, faulty_data, faulty_models, sound_data, sound_models  # noqa: F401
+
+    yield from sorted(CASES, key=lambda case: not case.expected)
