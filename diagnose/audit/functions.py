@@ -217,12 +217,12 @@ def _elu(alpha: float) -> Function:
 
 def _of_graph_operation(operation: keras.Operation) -> Function | None:
     """Return what an operation of a functional graph does to its only tensor, with its other arguments."""
-    with suppress(Exception):  # an operation that was never applied, or in several places
-        if operation.input.shape != operation.output.shape or not keras.backend.is_float_dtype(operation.input.dtype):
+    with suppress(Exception):  # an operation that was never applied, or to several tensors
+        node = operation._inbound_nodes[0]
+        (tensor,), (output,) = node.input_tensors, node.outputs
+        if tensor.shape != output.shape or not keras.backend.is_float_dtype(tensor.dtype):
             return None
-        arguments = operation._inbound_nodes[0].arguments
-        (tensor,) = arguments.keras_tensors
-        args, kwargs = arguments.convert(lambda part: _TENSOR if part is tensor else part)
+        args, kwargs = node.arguments.convert(lambda part: _TENSOR if part is tensor else part)
         settings = {name: value for name, value in vars(operation).items() if name != "name" and name[0] != "_"}
         others = (*settings.values(), *keras.tree.flatten((args, kwargs)))
         found = _Applied(repr((type(operation), settings, args, kwargs)), _bare(operation), args, kwargs)

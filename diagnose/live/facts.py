@@ -67,8 +67,8 @@ def facts_of(model: keras.Model) -> Facts:
         "from_logits": lambda: model.loss.get_config()["from_logits"],
         "metrics": lambda: _metrics(model),
         "classes": lambda: _classes(model),
-        "optimizer": lambda: type(_inner(model.optimizer)).__name__.lower(),
-        "learning_rate": lambda: _short(keras.ops.convert_to_numpy(_inner(model.optimizer).learning_rate)),
+        "optimizer": lambda: type(inner_optimizer(model.optimizer)).__name__.lower(),
+        "learning_rate": lambda: short(keras.ops.convert_to_numpy(inner_optimizer(model.optimizer).learning_rate)),
         "optimizer_config": lambda: _optimizer_config(model.optimizer),
         "parameters": lambda: {"total": model.count_params(), "trainable": _count(model.trainable_variables)},
         "versions": _versions,
@@ -213,10 +213,10 @@ def _described(layer: WatchedLayer) -> Facts:
     facts: Facts = {"name": plain(layer.name), "class": type(operation).__name__}
     variables = (*layer.trained, *layer.frozen)
     pieces: Mapping[str, Callable[[], Any]] = {
-        "activation": lambda: _name(operation.activation),
-        "initializer": lambda: _name(_initializer(operation)),
-        "initializer_config": lambda: _settings(_initializer(operation)),
-        "bias_initializer": lambda: _name(operation.bias_initializer) if operation.bias is not None else None,
+        "activation": lambda: called(operation.activation),
+        "initializer": lambda: called(initializer_of(operation)),
+        "initializer_config": lambda: settings_of(initializer_of(operation)),
+        "bias_initializer": lambda: called(operation.bias_initializer) if operation.bias is not None else None,
         "output_shape": lambda: keras.tree.map_structure(lambda tensor: list(tensor.shape), operation.output),
         "parameters": lambda: _count(variables) if variables else None,
         "trainable": lambda: bool(layer.trained) if variables else None,
@@ -229,18 +229,18 @@ def _described(layer: WatchedLayer) -> Facts:
     return facts
 
 
-def _initializer(operation: keras.Operation) -> Any:
+def initializer_of(operation: keras.Operation) -> Any:
     for name in ("kernel_initializer", "depthwise_initializer", "embeddings_initializer"):
         if getattr(operation, name, None) is not None:
             return getattr(operation, name)
     raise AttributeError("has no initializer")
 
 
-def _settings(configurable: Any) -> Facts:
+def settings_of(configurable: Any) -> Facts:
     return {name: value for name, value in configurable.get_config().items() if name != "seed" and value is not None}
 
 
-def _name(described: Any) -> str:
+def called(described: Any) -> str:
     """Return what Keras calls a function or an object: ``relu``, ``he_normal``, ``mean_squared_error``."""
     if isinstance(described, str):
         return described
@@ -249,11 +249,11 @@ def _name(described: Any) -> str:
     return str(name).strip("<>") if name else _HUMP.sub("_", type(described).__name__).lower()
 
 
-def _loss_name(loss: Any) -> str:
+def loss_name(loss: Any) -> str:
     """Return the full name of a loss, which may be given as ``mse``."""
     if isinstance(loss, str) and loss not in _ANY:
         loss = keras.losses.get(loss)
-    return _name(loss)
+    return called(loss)
 
 
 def _losses(model: keras.Model) -> str | dict[str, str] | None:
@@ -264,13 +264,13 @@ def _losses(model: keras.Model) -> str | dict[str, str] | None:
         if len(loss) == 1:
             (loss,) = loss.values()
     if isinstance(loss, Mapping):
-        return {str(name): _loss_name(one) for name, one in loss.items() if one is not None}
-    return None if loss is None else _loss_name(loss)
+        return {str(name): loss_name(one) for name, one in loss.items() if one is not None}
+    return None if loss is None else loss_name(loss)
 
 
 def _metrics(model: keras.Model) -> list[str]:
     metrics = model._compile_config.config.get("metrics")
-    return [_name(m) if not isinstance(m, keras.metrics.Metric) else m.name for m in keras.tree.flatten(metrics) if m]
+    return [called(m) if not isinstance(m, keras.metrics.Metric) else m.name for m in keras.tree.flatten(metrics) if m]
 
 
 def _classes(model: keras.Model) -> int | None:
@@ -282,13 +282,13 @@ def _classes(model: keras.Model) -> int | None:
     return 2 if loss in _ONE_OF_TWO | _ANY and units == 1 else None
 
 
-def _inner(optimizer: Any) -> Any:
+def inner_optimizer(optimizer: Any) -> Any:
     """Return the optimizer that takes the steps: under mixed precision it is inside one that scales the loss."""
     return getattr(optimizer, "inner_optimizer", optimizer)
 
 
 def _optimizer_config(optimizer: Any) -> Facts:
-    inner = _inner(optimizer)
+    inner = inner_optimizer(optimizer)
     config: Facts = {name: value for name, value in inner.get_config().items() if value is not None}
     schedule = getattr(inner, "_learning_rate", None)
     if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
@@ -298,7 +298,7 @@ def _optimizer_config(optimizer: Any) -> Facts:
     return config
 
 
-def _short(value: Any) -> float:
+def short(value: Any) -> float:
     """Return a number without the digits that are but the rounding of 32-bit floats: 0.1 for 0.10000000149."""
     return float(f"{float(value):.7g}")
 
@@ -319,7 +319,7 @@ def _measured(name: str, array: Any) -> Facts:
         if finite.size < numbers.size:
             facts["not_finite"] = 1 - finite.size / numbers.size
         if finite.size:
-            facts |= {key: _short(getattr(np, key)(finite)) for key in ("min", "max", "mean", "std")}
+            facts |= {key: short(getattr(np, key)(finite)) for key in ("min", "max", "mean", "std")}
     return facts
 
 

@@ -1,0 +1,600 @@
+"""The blueprint of a Keras model: its graph, walked into every container, and how it is compiled.
+
+Whatever a model is made of, nothing here raises: a piece that cannot be told is left out. A model or a block of the
+user's own is called on symbolic tensors (``diagnose.audit.tracing``) to see its graph; where that fails it is one layer
+of which nothing is known, or, for the model itself, a list of layers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+import keras
+
+from diagnose.audit.arithmetic import Field, bytes_of, field_after, field_of_input, flops_of, spatial_axes
+from diagnose.audit.compilation import losses_of, metrics_of, optimizer_of
+from diagnose.audit.configuration import plain_settings
+from diagnose.audit.functions import activation_of, is_user_written
+from diagnose.audit.tracing import inputs_as_built, nodes_put_back, trace
+from diagnose.blueprint import Activation, Blueprint, Curve, Initializer, Layer, Output, Shape
+from diagnose.live.facts import called, initializer_of, settings_of
+
+#: More numbers than these under a penalty are not summed up.
+_MAX_PENALIZED = 100_000_000
+
+_T = TypeVar("_T")
+
+
+def blueprint_of(
+    model: keras.Model, *, batch_size: int | None = None, lines: Mapping[int, int] = MappingProxyType({})
+) -> Blueprint:
+    """Return what a model is made of, as plain data.
+
+    Parameters
+    ----------
+    model
+        Built or not, compiled or not. It is not changed.
+    batch_size
+        That it is going to be trained with, where that is known.
+    lines
+        ``id`` of a layer -> line of the user's source that makes it.
+    """
+    walk = _walked(model)
+    layers = _layers(model, walk.parts, lines)
+    names = {id(part): layer.name for part, layer in zip(walk.parts, layers, strict=True)}
+    return Blueprint(
+        name=str(model.name),
+        kind=type(model).__name__,
+        layers=layers,
+        outputs=_outputs(model, walk, layers, names),
+        optimizer=_told(lambda: optimizer_of(model), None),
+        regularization=_told(lambda: _regularization(model), None),
+        batch_size=batch_size or _batch_size(layers),
+        is_whole=walk.is_whole,
+        notes=tuple(dict.fromkeys(walk.notes)),
+    )
+
+
+def operations_of(model: keras.Model) -> dict[str, keras.Operation]:
+    """Return the Keras object behind each layer of the blueprint, by name."""
+    parts = _walked(model).parts
+    return {name: part.operation for name, part in zip(_names(parts), parts, strict=True)}
+
+
+def _told(piece: Callable[[], _T], otherwise: _T) -> _T:
+    """Return a piece of what is told; what a model of the user's may raise must not hide the rest."""
+    try:
+        return piece()
+    except Exception:
+        return otherwise
+
+
+# The walk
+
+
+@dataclass(eq=False)
+class _Part:
+    """A layer or an operation, as the walk finds it; what is of a call is of the first one."""
+
+    operation: keras.Operation
+    containers: tuple[str, ...]
+    is_trainable: bool
+    inputs: list[_Part] = field(default_factory=list)
+    tensors: tuple[_Part | None, ...] = ()
+    given: tuple[Shape, ...] = ()
+    made: tuple[Shape, ...] = ()
+    types: tuple[str, ...] = ()
+    training: bool | None = None
+    variables: tuple[Any, ...] = ()
+    calls: int = 1
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where in the model the walk is."""
+
+    containers: tuple[str, ...] = ()
+    is_trainable: bool = True
+    training: bool | None = None
+
+    def inside(self, container: keras.Operation, training: bool | None) -> _Place:
+        """Return the place inside a container that is called here."""
+        trainable = self.is_trainable and bool(getattr(container, "trainable", True))
+        return _Place((*self.containers, container.name), trainable, training)
+
+
+@dataclass(frozen=True)
+class _End:
+    """One output of the model."""
+
+    name: str
+    shape: Shape
+    part: _Part | None
+
+
+def _walked(model: keras.Model) -> _Walk:
+    walk = _Walk(model)
+    with suppress(Exception), nodes_put_back(model):
+        walk.model()
+    return walk
+
+
+class _Walk:
+    """A walk through all of a model that can be seen."""
+
+    def __init__(self, model: keras.Model) -> None:
+        self._model = model
+        self._found: dict[int, _Part] = {}
+        self._opened: set[int] = set()
+        self._functions: dict[tuple[int, str], keras.Function | None] = {}
+        self.ends: list[_End] = []
+        self.notes: list[str] = []
+        self.is_whole = True
+
+    @property
+    def parts(self) -> list[_Part]:
+        """All that was found, in the order of the graph."""
+        return list(self._found.values())
+
+    def model(self) -> None:
+        """Walk through the model itself."""
+        model, place = self._model, _Place(is_trainable=bool(self._model.trainable))
+        self._opened.add(id(model))
+        function, names = self._function_of_model()
+        if function is not None:
+            sources = self._graph(function, None, place)
+            self.ends = [
+                _End(name or (part.operation.name if part else ""), tuple(tensor.shape), part)
+                for name, tensor, part in zip(names, function.outputs, sources, strict=True)
+            ]
+        elif isinstance(model, keras.Sequential) and not is_user_written(model):
+            self._chain(model, place)
+        else:
+            self.is_whole = False
+        self._rest(model, place)
+        if _has_own(model, "train_step") or _has_own(model, "compute_loss"):
+            self.notes.append(f"{model.name} trains with a step or a loss of its own, which was not looked into.")
+
+    def _function_of_model(self) -> tuple[keras.Function | None, Sequence[str]]:
+        """Return the graph of the model, and what its outputs are called."""
+        model = self._model
+        function = _own_function(model)
+        if function is not None:
+            names = getattr(model, "output_names", None) or [""] * len(function.outputs)
+            return function, [str(name) for name in names]
+        if not is_user_written(model):
+            return None, ()
+        if not model.built:
+            self.notes.append(f"{model.name} has not been built: only its layers are known, not how they are joined.")
+            return None, ()
+        try:
+            args, kwargs = inputs_as_built(model)
+            traced = trace(model, args, kwargs)
+        except Exception:  # whatever code of the user's may raise on symbolic tensors
+            self.notes.append(f"The call of {model.name} could not be traced: only its layers are known.")
+            return None, ()
+        return traced.function, traced.keys
+
+    def _graph(
+        self, function: keras.Function, given: Sequence[_Part | None] | None, place: _Place
+    ) -> list[_Part | None]:
+        """Walk through a graph; return where each of its outputs comes from.
+
+        Parameters
+        ----------
+        given
+            Where its inputs come from; None for one that is not called by another: its inputs are layers then.
+        """
+        if given is None:
+            given = [self._input(tensor, place) for tensor in function.inputs]
+        sources = {id(tensor): part for tensor, part in zip(function.inputs, given, strict=True)}
+        for depth in sorted(function._nodes_by_depth, reverse=True):
+            for node in function._nodes_by_depth[depth]:
+                if not node.is_input and not all(id(tensor) in sources for tensor in node.outputs):
+                    made = self._call(node, [sources.get(id(tensor)) for tensor in node.input_tensors], place)
+                    sources.update(zip(map(id, node.outputs), made, strict=True))
+        return [sources.get(id(tensor)) for tensor in function.outputs]
+
+    def _input(self, tensor: keras.KerasTensor, place: _Place) -> _Part:
+        operation = tensor._keras_history.operation
+        if id(operation) not in self._found:
+            self._found[id(operation)] = _Part(
+                operation,
+                place.containers,
+                place.is_trainable,
+                given=(tuple(tensor.shape),),
+                made=(tuple(tensor.shape),),
+                types=(str(tensor.dtype),),
+            )
+        return self._found[id(operation)]
+
+    def _call(self, node: Any, sources: list[_Part | None], place: _Place) -> list[_Part | None]:
+        """Walk through one call; return where each of its outputs comes from."""
+        operation = node.operation
+        training = place.training if place.training is not None else _written_training(node)
+        if id(operation) not in self._found:
+            opened = self._opened_call(node, sources)
+            if opened is not None:
+                self._opened.add(id(operation))
+                function, given = opened
+                made = self._graph(function, given, place.inside(operation, training))
+                if len(made) == len(node.outputs):
+                    return made
+        return [self._layer(node, sources, replace(place, training=training))] * len(node.outputs)
+
+    def _opened_call(self, node: Any, sources: list[_Part | None]) -> tuple[keras.Function, list[_Part | None]] | None:
+        """Return the graph inside a container that is called, and where its inputs come from; None for a layer."""
+        operation = node.operation
+        function = _own_function(operation)
+        if function is not None:
+            given = _aligned(function, node, sources)
+            if given is None:
+                return None
+            tensors = [tensor for tensor, _ in given]
+            shapes = [tuple(tensor.shape) for tensor in tensors]
+            if shapes != [tuple(tensor.shape) for tensor in function.inputs]:
+                function = self._traced(function, (tensors,), {}, shapes) or function
+            return function, [source for _, source in given]
+        if not isinstance(operation, keras.Layer) or not is_user_written(operation) or not _sublayers(operation):
+            return None
+        shapes = [tuple(tensor.shape) for tensor in node.input_tensors]
+        traced = self._traced(operation, node.arguments.args, node.arguments.kwargs, shapes)
+        return None if traced is None or not _takes_all_variables(operation, traced) else (traced, sources)
+
+    def _traced(self, operation: Any, args: Any, kwargs: Any, shapes: list[Shape]) -> keras.Function | None:
+        """Trace a container once for each kind of input."""
+        key = (id(operation), repr(shapes))
+        if key not in self._functions:
+            is_built = all(layer.built for layer in operation._flatten_layers())
+            self._functions[key] = _told(lambda: trace(operation, args, kwargs).function, None) if is_built else None
+        return self._functions[key]
+
+    def _layer(self, node: Any, sources: list[_Part | None], place: _Place) -> _Part:
+        operation = node.operation
+        inputs = [source for source in sources if source is not None]
+        part = self._found.get(id(operation))
+        if part is None:
+            part = _Part(
+                operation,
+                place.containers,
+                place.is_trainable and bool(getattr(operation, "trainable", True)),
+                tensors=tuple(sources),
+                given=tuple(tuple(tensor.shape) for tensor in node.input_tensors),
+                made=tuple(tuple(tensor.shape) for tensor in node.outputs),
+                types=tuple(str(tensor.dtype) for tensor in node.outputs),
+                training=place.training,
+                variables=_variables_of(node),
+            )
+            self._found[id(operation)] = part
+        else:
+            part.calls += 1
+            part.is_trainable = part.is_trainable and place.is_trainable
+        part.inputs += [source for source in inputs if source not in part.inputs and source is not part]
+        return part
+
+    # What is not part of a graph
+
+    def _chain(self, model: keras.Sequential, place: _Place) -> None:
+        """Join the layers of a stack that does not know its input yet."""
+        self.is_whole = False
+        self.notes.append(
+            f"{model.name} does not know the shape of its input yet: shapes and parameters are not known."
+        )
+        last: _Part | None = None
+        for layer in model.layers:
+            function = _own_function(layer)
+            if function is not None and last is None:
+                (last,) = self._graph(function, None, place.inside(layer, None)) or (None,)
+                self._opened.add(id(layer))
+                continue
+            last = self._alone(layer, place, (last,) if last else ())
+        if last is not None:
+            units = getattr(last.operation, "units", None)
+            self.ends = [_End(last.operation.name, (None, units) if isinstance(units, int) else (), last)]
+
+    def _alone(self, layer: keras.Layer, place: _Place, inputs: Sequence[_Part] = ()) -> _Part:
+        trainable = place.is_trainable and bool(layer.trainable)
+        part = _Part(layer, place.containers, trainable, list(inputs), tuple(inputs), variables=_weights(layer))
+        return self._found.setdefault(id(layer), part)
+
+    def _rest(self, container: keras.Layer, place: _Place) -> None:
+        """Note the layers of a container that its graph does not reach, those without weights apart if it has one."""
+        for layer in _sublayers(container):
+            if id(layer) in self._found or isinstance(layer, keras.layers.InputLayer):
+                continue
+            inside = place.inside(layer, None)
+            if id(layer) in self._opened:
+                self._rest(layer, inside)
+            elif (function := _own_function(layer)) is not None:
+                self._opened.add(id(layer))
+                self._note_rest(layer)
+                self._graph(function, None, inside)
+                self._rest(layer, inside)
+            elif is_user_written(layer) and _sublayers(layer):
+                self._opened.add(id(layer))
+                self._rest(layer, inside)
+            elif layer.weights or not self.ends:
+                self._note_rest(layer)
+                self._alone(layer, place)
+
+    def _note_rest(self, layer: keras.Layer) -> None:
+        if self.ends:
+            self.is_whole = False
+            self.notes.append(f"{layer.name} is not reached from the inputs of the model.")
+
+
+def _own_function(operation: Any) -> keras.Function | None:
+    """Return the graph that a container keeps; None for a layer, and for one whose ``call`` is the user's."""
+    if is_user_written(operation):
+        return None
+    if isinstance(operation, keras.Sequential):
+        return operation._functional
+    return operation if isinstance(operation, keras.Function) else None
+
+
+def _sublayers(layer: keras.Layer) -> list[keras.Layer]:
+    return list(layer._flatten_layers(include_self=False, recursive=False))
+
+
+def _aligned(
+    function: keras.Function, node: Any, sources: Sequence[_Part | None]
+) -> list[tuple[keras.KerasTensor, _Part | None]] | None:
+    """Return what is given to each input of a nested model, which may be by name; None where that does not fit."""
+    where = {id(tensor): source for tensor, source in zip(node.input_tensors, sources, strict=True)}
+    args, kwargs = node.arguments.args, node.arguments.kwargs
+    given = args[0] if args else kwargs.get("inputs")
+    if isinstance(given, Mapping) and not isinstance(function._inputs_struct, Mapping):
+        given = [given.get(tensor.name) for tensor in function.inputs]
+    tensors = keras.tree.flatten(given)
+    if len(tensors) != len(function.inputs) or not all(id(tensor) in where for tensor in tensors):
+        return None
+    return [(tensor, where[id(tensor)]) for tensor in tensors]
+
+
+def _written_training(node: Any) -> bool | None:
+    """Return the ``training`` argument of a call, as it stands in the graph."""
+    written = node.arguments.kwargs.get("training")
+    if written is None and isinstance(node.operation, keras.Model) and len(node.arguments.args) > 1:
+        written = node.arguments.args[1]
+    return written if isinstance(written, bool) else None
+
+
+def _variables_of(node: Any) -> tuple[Any, ...]:
+    """Return the variables of a layer, or those that are given to an operation."""
+    if isinstance(node.operation, keras.Layer):
+        return _weights(node.operation)
+    return tuple(part for part in node.arguments._flat_arguments if isinstance(part, keras.Variable))
+
+
+def _weights(layer: keras.Layer) -> tuple[Any, ...]:
+    return _told(lambda: tuple(layer.weights), ())
+
+
+def _takes_all_variables(container: keras.Layer, function: keras.Function) -> bool:
+    """Whether the operations of a container are given all variables that are its own, so that none is lost."""
+    inside = {id(variable) for layer in _sublayers(container) for variable in layer.weights}
+    own = {id(variable) for variable in container.weights} - inside
+    nodes = [node for depth in function._nodes_by_depth.values() for node in depth]
+    return own <= {id(variable) for node in nodes for variable in _variables_of(node)}
+
+
+def _has_own(model: keras.Model, method: str) -> bool:
+    return not str(getattr(getattr(type(model), method, None), "__module__", "keras.")).startswith("keras.")
+
+
+# The layers
+
+
+def _names(parts: Sequence[_Part]) -> list[str]:
+    """Return a name for each part: its own, with those of its containers where two share one."""
+    counts = Counter(part.operation.name for part in parts)
+    taken: dict[str, None] = {}
+    for part in parts:
+        own = str(part.operation.name)
+        name = own if counts[own] == 1 else "/".join((*part.containers, own))
+        while name in taken:  # two blocks of one's own may bear one name as well
+            name += "'"
+        taken[name] = None
+    return list(taken)
+
+
+def _layers(model: keras.Model, parts: Sequence[_Part], lines: Mapping[int, int]) -> tuple[Layer, ...]:
+    names = _names(parts)
+    by_part = {id(part): name for part, name in zip(parts, names, strict=True)}
+    trained = _told(lambda: {id(variable) for variable in model.trainable_variables}, set[int]())
+    fields: dict[int, Field | None] = {}
+    counted: set[int] = set()
+    made = []
+    for part, name in zip(parts, names, strict=True):
+        variables = [variable for variable in part.variables if id(variable) not in counted]
+        counted.update(map(id, variables))
+        fields[id(part)] = _told(lambda part=part: _field(part, fields), None)  # type: ignore[misc]
+        made.append(
+            replace(
+                _described(part),
+                name=name,
+                inputs=tuple(by_part[id(one)] for one in part.inputs),
+                parameters=_count(variables),
+                trainable_parameters=_count(v for v in variables if id(v) in trained) if part.is_trainable else 0,
+                receptive_field=field.steps if (field := fields[id(part)]) else None,
+                line=lines.get(id(part.operation)),
+            )
+        )
+    return tuple(made)
+
+
+def _described(part: _Part) -> Layer:
+    """Return what is told of a layer by itself."""
+    operation = part.operation
+    is_custom = _is_custom(operation)
+    kind = type(operation).__name__ if is_custom else _kind(operation)
+    activation = _told(lambda: activation_of(operation), None)
+    if isinstance(operation, keras.layers.Lambda):
+        is_custom = activation is None or activation.curve is Curve.UNKNOWN
+    is_function = activation is not None and activation.curve not in (Curve.LINEAR, Curve.UNKNOWN)
+    weighted = _weighted(operation)
+    return Layer(
+        name="",
+        kind=kind,
+        input_shapes=part.given,
+        output_shapes=part.made,
+        settings=_told(lambda: _settings(operation), {}),
+        activation=activation,
+        initializer=_told(lambda: _initializer(initializer_of(weighted)), None),
+        bias_initializer=_told(lambda: _bias_initializer(weighted), None),
+        is_trainable=part.is_trainable,
+        is_custom=is_custom,
+        calls=part.calls,
+        training=part.training,
+        container="/".join(part.containers),
+        flops=_told(lambda: _flops(part, kind, is_custom, is_function), None),
+        activation_bytes=_told(lambda: bytes_of(part.made, part.types), None),
+    )
+
+
+def _weighted(operation: Any) -> Any:
+    """Return the layer inside a wrapper, or the layer itself."""
+    if isinstance(operation, keras.layers.Bidirectional):
+        return operation.forward_layer
+    return operation.layer if isinstance(operation, keras.layers.Wrapper) else operation
+
+
+def _is_custom(operation: Any) -> bool:
+    """Whether the layer, or that inside a wrapper, or its cell, computes something of the user's own."""
+    inside = _weighted(operation)
+    cell = getattr(inside, "cell", None) if isinstance(inside, keras.layers.RNN) else None
+    return any(is_user_written(one) for one in (operation, inside, cell) if isinstance(one, keras.Operation))
+
+
+def _kind(operation: keras.Operation) -> str:
+    """Return the class of Keras' that the layer is, or is made from without another ``call``."""
+    return next(kind.__name__ for kind in type(operation).__mro__ if kind.__module__.startswith("keras."))
+
+
+def _settings(operation: Any) -> dict[str, Any]:
+    if isinstance(operation, keras.Layer):
+        return plain_settings(operation.get_config())
+    own = {name: value for name, value in vars(operation).items() if not name.startswith("_")}
+    return {name: value for name, value in plain_settings(own).items() if value is not None}
+
+
+def _initializer(initializer: Any) -> Initializer:
+    if not isinstance(initializer, keras.initializers.Initializer):
+        return Initializer(called(initializer))
+    return Initializer(type(initializer).__name__, _told(lambda: plain_settings(settings_of(initializer)), {}))
+
+
+def _bias_initializer(layer: Any) -> Initializer | None:
+    has_bias = getattr(layer, "use_bias", None)
+    if has_bias is None:
+        has_bias = getattr(layer, "bias", None) is not None
+    return _initializer(layer.bias_initializer) if has_bias else None
+
+
+def _flops(part: _Part, kind: str, is_custom: bool, is_function: bool) -> int | None:
+    if is_custom:
+        return None
+    found = flops_of(part.operation, kind, part.given, part.made, is_function=is_function)
+    return None if found is None else found * part.calls
+
+
+def _field(part: _Part, fields: Mapping[int, Field | None]) -> Field | None:
+    if isinstance(part.operation, keras.layers.InputLayer):
+        return field_of_input(spatial_axes(part.made[0]))
+    if _is_custom(part.operation):
+        return None
+    given = [None if one is None else fields.get(id(one)) for one in part.tensors]
+    return field_after(part.operation, _kind(part.operation), given, part.given, part.made)
+
+
+def _count(variables: Sequence[Any] | Iterator[Any]) -> int:
+    return sum(math.prod(variable.shape) for variable in variables)
+
+
+def _batch_size(layers: Sequence[Layer]) -> int | None:
+    """Return the batch size that an input of the model has fixed."""
+    inputs = [layer for layer in layers if layer.kind == "InputLayer" and layer.output_shapes[0]]
+    return next((layer.output_shapes[0][0] for layer in inputs if layer.output_shapes[0][0]), None)
+
+
+def _regularization(model: keras.Model) -> float | None:
+    if not model.built:
+        return None
+    penalized = [v for v in model.trainable_variables if getattr(v, "regularizer", None) is not None]
+    if _count(penalized) > _MAX_PENALIZED:
+        return None
+    return float(sum(float(loss) for loss in model.losses))
+
+
+# The outputs
+
+#: They leave numbers what they are, or choose among them.
+_PASSING = frozenset(
+    (
+        *("Reshape", "Flatten", "Permute", "Cast", "Identity", "Squeeze", "ExpandDims", "Transpose", "GetItem"),
+        *("Dropout", "ActivityRegularization", "StopGradient", "RepeatVector", "Repeat", "Split", "Masking"),
+        *(f"{kind}{rank}D" for kind in ("Cropping", "UpSampling", "ZeroPadding") for rank in (1, 2, 3)),
+        *(f"{kind}{rank}D" for kind in ("MaxPooling", "AveragePooling") for rank in (1, 2, 3)),
+        *(f"Global{kind}Pooling{rank}D" for kind in ("Max", "Average") for rank in (1, 2, 3)),
+    )
+)  # fmt: skip
+#: Of several inputs that are alike they make another one of the kind.
+_JOINING = frozenset(("Concatenate", "Average", "Maximum", "Minimum", "Stack"))
+#: They scale and shift.
+_AFFINE = frozenset(
+    ("BatchNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization", "Normalization")
+)
+_PROJECTING = frozenset(("Embedding", "MultiHeadAttention", "GroupedQueryAttention"))
+_LINEAR = Activation("linear", Curve.LINEAR)
+
+
+def _outputs(model: keras.Model, walk: _Walk, layers: Sequence[Layer], names: Mapping[int, str]) -> tuple[Output, ...]:
+    ends = [end for end in walk.ends if end.part is not None]
+    called_so = [end.name for end in ends]
+    losses = _told(lambda: losses_of(model, called_so), [None] * len(ends))
+    metrics = _told(lambda: metrics_of(model, called_so), [()] * len(ends))
+    by_name = {layer.name: layer for layer in layers}
+    return tuple(
+        Output(
+            name=end.name,
+            layer=names[id(end.part)],
+            shape=end.shape,
+            activation=_told(lambda end=end: _last_activation(by_name[names[id(end.part)]], by_name), None),  # type: ignore[misc]
+            loss=loss,
+            metrics=given,
+        )
+        for end, loss, given in zip(ends, losses, metrics, strict=True)
+    )
+
+
+def _last_activation(layer: Layer, by_name: Mapping[str, Layer]) -> Activation | None:
+    """Return the last function that was applied to what a layer gives; None where it is not known."""
+    if layer.is_custom or layer.kind == "InputLayer":
+        return layer.activation
+    before = [by_name[name] for name in layer.inputs]
+    if layer.kind in _PASSING or (layer.kind == "Activation" and layer.activation and layer.activation.is_linear):
+        return _last_activation(before[0], by_name) if len(before) == 1 else None
+    if layer.kind in _JOINING or (layer.kind in ("Add", "Subtract") and len(before) > 1):
+        return _common(layer.kind, [_last_activation(one, by_name) for one in before])
+    if layer.kind in _AFFINE | _PROJECTING:
+        return _LINEAR
+    if layer.activation is not None and layer.activation.is_linear and not layer.parameters:  # scaled by a constant
+        found = _last_activation(before[0], by_name) if len(before) == 1 else None
+        return found if found and found.is_linear else None
+    return layer.activation
+
+
+def _common(kind: str, activations: Sequence[Activation | None]) -> Activation | None:
+    """Return the function that all inputs of a joining layer have gone through, if what it makes is like theirs."""
+    first = activations[0] if activations else None
+    if first is None or any(one is None or one.curve is not first.curve for one in activations):
+        return None
+    if kind not in _JOINING:  # a sum
+        return first if first.is_linear else None
+    return None if first.curve is Curve.SOFTMAX and kind != "Average" else first
