@@ -37,6 +37,10 @@ _HOW_TO_SHOW = {
     "labels": ("no labels in the data", "name them: --target COLUMN, or give (x, y)"),
     "validation": ("no validation data", "give a split of its own: x_val and y_val"),
     "dry_run": ("nothing was computed", "--dry-run does so, in seconds"),
+    "batch_size": (
+        "no batch size",
+        "data that comes in batches (tf.data, PyDataset) or the run's configuration has it",
+    ),
 }
 
 
@@ -54,7 +58,7 @@ class Needs:
         The fewest epochs from which the check can say anything.
     before
         What must be known before the training: ``model``, ``compiled`` (a model with a loss), ``data``, ``labels``,
-        ``validation`` (a second split, be it the test set), ``dry_run``.
+        ``validation`` (a second split, be it the test set), ``dry_run``, ``batch_size``.
     """
 
     any_of: tuple[tuple[str, ...], ...] = ()
@@ -110,6 +114,7 @@ def _is_known(run: Run, name: str) -> bool:
         "labels": data is not None and bool(data.training.labels),
         "validation": data is not None and len(data.splits) > 1,
         "dry_run": run.dry_run is not None,
+        "batch_size": any((model and model.batch_size, data and data.batch_size, run.config.get("batch_size"))),
     }
     return known[name]
 

@@ -21,6 +21,7 @@ _BEFORE = {
     "labels": "labels",
     "validation": "validation or test data",
     "dry_run": "a dry run (--dry-run)",
+    "batch_size": "the batch size",
 }
 _INDENT = "  "
 _LITERAL = re.compile(r"(`{1,2})(.+?)\1", re.DOTALL)

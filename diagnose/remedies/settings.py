@@ -19,12 +19,30 @@ def learning_rate(run: Run | None) -> float | None:
         usable = series.values[np.isfinite(series.values) & (series.values > 0)]
         if len(usable):
             return float(usable.max())
-    return _positive(run.config, "learning_rate") or _positive(_optimizer(run), "learning_rate")
+    planned = run.model.optimizer if run.model is not None else None
+    return (
+        _positive(run.config, "learning_rate")
+        or _positive(_optimizer(run), "learning_rate")
+        or (_positive({"learning_rate": planned.learning_rate}, "learning_rate") if planned is not None else None)
+    )
 
 
 def batch_size(run: Run | None) -> int | None:
-    """Return the configured batch size."""
-    size = _positive(run.config, "batch_size") if run is not None else None
+    """Return the configured batch size, or that of the model or the data before the training."""
+    if run is None:
+        return None
+    for known in (run.config, *(vars(part) for part in (run.model, run.data) if part is not None)):
+        size = _positive(known, "batch_size")
+        if size is not None:
+            return int(size)
+    return None
+
+
+def samples(run: Run) -> int | None:
+    """Return how many samples are trained on."""
+    if run.data is not None and run.data.samples:
+        return run.data.samples
+    size = _positive(run.config, "samples")
     return None if size is None else int(size)
 
 

@@ -6,9 +6,9 @@ import inspect
 from collections.abc import Callable
 
 from diagnose.fix import Fix
-from diagnose.remedies import data, model, optimizer, regularization, training, transfer
+from diagnose.remedies import architecture, data, model, optimizer, regularization, training, transfer
 
-MODULES = (optimizer, model, regularization, data, training, transfer)
+MODULES = (optimizer, model, architecture, regularization, data, training, transfer)
 
 REMEDIES: dict[str, Callable[..., Fix]] = {
     f"{module.__name__.rpartition('.')[2]}.{name}": function

@@ -1,0 +1,112 @@
+"""What layers do to space, and how they stand to each other in the graph of a model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from diagnose.blueprint import Blueprint, Layer, Shape
+
+_CONVOLUTION = re.compile(r"(Depthwise|Separable)?Conv[123]D")
+_LOCAL_POOLING = re.compile(r"(Max|Average)Pool(ing)?[123]D")
+_GLOBAL_POOLING = re.compile(r"Global(Max|Average)Pool(ing)?[123]D")
+_DROPOUT = re.compile(r"(Alpha|Gaussian|Spatial)?Dropout([123]D)?")
+_RANDOM = re.compile(r"Random[A-Z]\w*|RandAugment|AugMix|CutMix|MixUp|AutoContrast")
+
+#: What works on every number by itself: it hides nothing of what stands before it.
+ELEMENTWISE = frozenset(
+    ("Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax", "Relu", "Relu6", "Sigmoid", "Tanh", "Silu", "Gelu",
+     "Elu", "Selu", "Softplus", "LeakyRelu", "Identity", "Cast", "ActivityRegularization")
+)  # fmt: skip
+RESHAPING = frozenset(("Reshape", "Flatten", "Permute", "Squeeze", "ExpandDims"))
+
+
+def is_convolution(layer: Layer) -> bool:
+    """Whether a kernel slides over the layer's input (those that enlarge it do not count)."""
+    return _CONVOLUTION.fullmatch(layer.kind) is not None
+
+
+def is_local_pooling(layer: Layer) -> bool:
+    """Whether it pools over a window."""
+    return _LOCAL_POOLING.fullmatch(layer.kind) is not None
+
+
+def is_global_pooling(layer: Layer) -> bool:
+    """Whether it pools over all of space."""
+    return _GLOBAL_POOLING.fullmatch(layer.kind) is not None
+
+
+def is_dropout(layer: Layer) -> bool:
+    """Whether it drops units, or whole channels, in training."""
+    return _DROPOUT.fullmatch(layer.kind) is not None
+
+
+def is_augmentation(layer: Layer) -> bool:
+    """Whether it changes its input at random in training, or adds noise to it."""
+    return layer.kind == "GaussianNoise" or _RANDOM.fullmatch(layer.kind) is not None
+
+
+def is_batch_normalization(layer: Layer) -> bool:
+    """Whether it normalizes by the statistics of the batch."""
+    return layer.kind in ("BatchNormalization", "SyncBatchNormalization")
+
+
+def spatial(layer: Layer, shape: Shape | None) -> Shape:
+    """Return the sizes of the spatial axes of a shape: without batch and channels; empty where it has none."""
+    if shape is None or len(shape) < 3:
+        return ()
+    return shape[2:] if layer.settings.get("data_format") == "channels_first" else shape[1:-1]
+
+
+def window(layer: Layer) -> tuple[int, ...]:
+    """Return the size of the kernel or the pool, one number for each spatial axis; empty where it is not known."""
+    return _per_axis(layer, "kernel_size" if is_convolution(layer) else "pool_size")
+
+
+def strides(layer: Layer) -> tuple[int, ...]:
+    """Return the steps of the window; a pool that names none steps by its own size."""
+    return _per_axis(layer, "strides") or (window(layer) if is_local_pooling(layer) else ())
+
+
+def _per_axis(layer: Layer, setting: str) -> tuple[int, ...]:
+    value = layer.settings.get(setting)
+    axes = len(spatial(layer, layer.input_shape))
+    if isinstance(value, int):
+        return (value,) * axes
+    if isinstance(value, list | tuple) and len(value) == axes and all(isinstance(each, int) for each in value):
+        return tuple(value)
+    return ()
+
+
+def producers(model: Blueprint, layer: Layer) -> tuple[Layer, ...]:
+    """Return the nearest layers with weights, normalization aside, that a layer's output depends on."""
+    found, seen, front = [], {layer.name}, list(model.before(layer))
+    while front:
+        each = front.pop(0)
+        if each.name in seen:
+            continue
+        seen.add(each.name)
+        if each.parameters and not is_batch_normalization(each):
+            found.append(each)
+        else:
+            front.extend(model.before(each))
+    return tuple(found)
+
+
+def downstream(model: Blueprint, layer: Layer) -> Iterator[Layer]:
+    """Yield every layer that depends on a layer's output, the nearest first, each once."""
+    seen, front = {layer.name}, list(model.after(layer))
+    while front:
+        found = front.pop(0)
+        if found.name not in seen:
+            seen.add(found.name)
+            yield found
+            front.extend(model.after(found))
+
+
+def penalties(layer: Layer) -> tuple[Mapping[str, object], ...]:
+    """Return the regularizers of a layer that penalize anything."""
+    named = (layer.settings.get(f"{what}_regularizer") for what in (
+        "kernel", "bias", "activity", "embeddings", "depthwise", "pointwise", "recurrent", "gamma", "beta",
+    ))  # fmt: skip
+    return tuple(each for each in named if isinstance(each, Mapping))
