@@ -1,4 +1,4 @@
-"""The classic mistakes, typed in as a beginner would: each is found, leads the report, and its mechanical fixes cure it."""
+"""The classic mistakes, typed in as a beginner would: each leads the report, and its mechanical fixes cure it."""
 
 from __future__ import annotations
 
