@@ -25,6 +25,7 @@ from diagnose.blueprint import (
     Output,
     Shape,
 )
+from diagnose.check import load_checks
 from diagnose.finding import Finding, OutcomeKind
 from diagnose.report import RunReport
 from diagnose.run import Run, Split
@@ -155,7 +156,8 @@ def planned(model: Blueprint | None = None, data: DataSample | None = None, **mo
 
 def report(id: str, run: Run, options: Mapping[str, float] | None = None) -> RunReport:
     """Return what one check says."""
-    return analyze(run, Selection(select=frozenset([id]), options={id: dict(options)} if options else {}))
+    only = [check for check in load_checks() if check.id == id]
+    return analyze(run, Selection(options={id: dict(options)} if options else {}), only)
 
 
 def findings(id: str, run: Run, options: Mapping[str, float] | None = None) -> tuple[Finding, ...]:

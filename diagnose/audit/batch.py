@@ -87,19 +87,19 @@ class LossFunction:
         else:
             wanted = np.reshape(labels, output.shape).astype("float32")
         if self.name in _DISTANCES:
-            return wanted
+            return np.asarray(wanted)
         if self.name not in _PROBABILITIES:
             return None
         if self.name in _YES_OR_NO:
             wanted = wanted * (1 - self.smoothing) + self.smoothing / 2
-            return _logit(wanted) if self.from_logits else wanted
+            return _logit(wanted) if self.from_logits else np.asarray(wanted)
         wanted = wanted * (1 - self.smoothing) + self.smoothing / output.shape[-1]
-        return np.log(np.maximum(wanted, 1e-7)) if self.from_logits else wanted
+        return np.asarray(np.log(np.maximum(wanted, 1e-7)) if self.from_logits else wanted)
 
 
 def _logit(p: Array) -> Array:
     p = np.clip(p, 1e-7, 1 - 1e-7)
-    return np.log(p / (1 - p))
+    return np.asarray(np.log(p / (1 - p)))
 
 
 def loss_functions(model: keras.Model, outputs: Any) -> list[LossFunction | None]:
@@ -234,7 +234,7 @@ def _drawn(
     values = rng.normal(size=whole)
     for taker in takers:  # what scales its input is given what it was made for
         if isinstance(taker, keras.layers.Rescaling) and np.ndim(taker.scale) == 0 and taker.scale:
-            return ((values - taker.offset) / taker.scale).astype(dtype)
+            return np.asarray((values - taker.offset) / taker.scale, dtype=dtype)
         if isinstance(taker, keras.layers.Normalization) and getattr(taker, "mean", None) is not None:
             return np.asarray(values * np.sqrt(taker.variance) + taker.mean, dtype=dtype)
     return values.astype(dtype)

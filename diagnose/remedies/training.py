@@ -229,3 +229,49 @@ def repeat_with_seeds(*, addresses: str = "") -> Fix:
         ),
         addresses=addresses,
     )
+
+
+def try_one_batch(*, addresses: str = "") -> Fix:
+    """See what goes in, what comes out, and what the loss makes of both."""
+    return Fix(
+        id="try-one-batch",
+        title="Put one batch through the model, and look at the shapes and at the loss",
+        why="Before anything else a training is one batch forward and backward. The shapes of inputs, outputs and "
+        "labels, and the loss of each sample, show in a second what a whole training would hide.",
+        cost="One pass over a few samples.",
+        applicability=Applicability.MANUAL,
+        code=(
+            "x, y = x_train[:8], y_train[:8]\n"
+            'print("inputs", np.shape(x), "labels", np.shape(y), np.asarray(y).dtype)\n'
+            "outputs = model.predict(x, verbose=0)\n"
+            'print("outputs", np.shape(outputs), "from", np.min(outputs), "to", np.max(outputs))\n'
+            "print(model.test_on_batch(x, y, return_dict=True))\n"
+        ),
+        addresses=addresses,
+    )
+
+
+def reconnect(*, addresses: str = "") -> Fix:
+    """A way for the gradient from the loss to every weight."""
+    return Fix(
+        id="reconnect",
+        title="Give the loss a way back to these layers, in operations that have a derivative",
+        why="Rounding, comparing, argmax, casts to integers and trips through NumPy have no derivative, and a layer "
+        "that is made but not used leads nowhere: what lies before them is never trained. A soft form (softmax for "
+        "argmax, sigmoid for a threshold) lets the gradient through.",
+        cost="The model's code must be changed.",
+        applicability=Applicability.MANUAL,
+        code=(
+            "import tensorflow as tf\n"
+            "\n"
+            "with tf.GradientTape() as tape:\n"
+            "    outputs = model(x_train[:8], training=True)\n"
+            "    loss = tf.reduce_sum(tf.cast(outputs, tf.float32) ** 2)\n"
+            "for variable, gradient in zip(\n"
+            "    model.trainable_variables,\n"
+            "    tape.gradient(loss, model.trainable_variables),\n"
+            "):\n"
+            '    print(variable.path, "has no gradient" if gradient is None else "is reached")\n'
+        ),
+        addresses=addresses,
+    )
