@@ -215,7 +215,7 @@ def linear_through_normalization_and_dropout() -> Subject:
 @faulty("missing-nonlinearity")
 def convolutions_without_activation() -> Subject:
     model = keras.Sequential([
-        layers.Input((28, 28, 1)), layers.Conv2D(16, 3), layers.AveragePooling2D(), layers.Conv2D(32, 3),
+        layers.Input((28, 28, 1)), layers.Conv2D(16, 3), layers.AveragePooling2D(2), layers.Conv2D(32, 3),
         layers.Flatten(),
         layers.Dense(64), layers.Dense(10, activation="softmax"),
     ])  # fmt: skip
