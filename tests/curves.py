@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from diagnose.analyze import Selection, analyze
+from diagnose.discovery import family_of
 from diagnose.finding import Finding, Outcome, OutcomeKind
 from diagnose.run import Direction, FloatArray, LayerStatistic, Run, Series, split_role
 
@@ -121,12 +122,12 @@ def healthy(n: int = 60, seed: int = 0, classes: int = 10) -> Run:
 
 def defaults(check: str) -> Any:
     """Return the default thresholds of a check."""
-    return importlib.import_module(f"diagnose.checks.curves.{check.replace('-', '_')}").Options()
+    return importlib.import_module(f"diagnose.checks.{family_of(check)}.{check.replace('-', '_')}").Options()
 
 
 def too_few(check: str) -> str:
     """Return how a check says that a log has too few epochs for it."""
-    module = importlib.import_module(f"diagnose.checks.curves.{check.replace('-', '_')}")
+    module = importlib.import_module(f"diagnose.checks.{family_of(check)}.{check.replace('-', '_')}")
     return f"needs {module.CHECK.needs.min_epochs} epochs"
 
 

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+
+from diagnose.blueprint import Optimizer
+from diagnose.finding import OutcomeKind, Severity
+from tests.blueprints import findings, planned, report
+from tests.curves import defaults
+from tests.networks import batch_norm, conv, dense, global_pool, held, network, plain
+
+CHECK = "fine-tuning-rate"
+OPTIONS = defaults(CHECK)
+FROZEN, TRAINED = conv(8, is_trainable=False), conv(8)
+IN_PART = [FROZEN] * 6 + [TRAINED] * 6
+
+
+def tuned(*makes, name="resnet50", optimizer="adam", rate=1e-3, **more):
+    return planned(network(*held(name, *makes), global_pool(), optimizer=Optimizer(optimizer, rate), **more))
+
+
+SICK = tuned(*IN_PART)
+
+
+def test_the_default_rate_of_adam_on_a_backbone_frozen_in_part():
+    (finding,) = findings(CHECK, SICK)
+    assert finding.severity is Severity.WARNING
+    assert "resnet50 is fine-tuned (6 of its layers" in finding.summary
+    assert finding.fixes[0].title == "Fine-tune at 0.0001 or less instead of 0.001"
+    (edit,) = finding.fixes[0].edits
+    assert (edit.layer, edit.setting) == ("", "learning_rate")
+    assert edit.value == pytest.approx(1e-4)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "rate", "fires"),
+    [
+        ("adam", 0.001000000047, True),
+        ("adam", 5e-4, False),
+        ("rmsprop", 1e-2, True),
+        ("sgd", 1e-2, False),
+        ("sgd", OPTIONS.sgd_rate, True),
+        ("adadelta", 1.0, False),
+        ("adam", None, False),
+        ("adam", float("inf"), False),
+    ],
+)
+def test_how_high_it_must_be(optimizer, rate, fires):
+    assert bool(findings(CHECK, tuned(*IN_PART, optimizer=optimizer, rate=rate))) == fires
+
+
+def test_a_backbone_in_inference_mode_that_trains_was_pretrained():
+    assert findings(CHECK, tuned(TRAINED, batch_norm(training=False), TRAINED))
+
+
+@pytest.mark.parametrize("makes", [[TRAINED] * 12, [FROZEN] * 12, [TRAINED, batch_norm()] * 6])
+def test_from_scratch_or_frozen_as_a_whole(makes):
+    assert findings(CHECK, tuned(*makes)) == ()
+
+
+def test_any_large_container_may_be_pretrained():
+    assert findings(CHECK, tuned(*IN_PART, name="encoder"))
+    assert findings(CHECK, tuned(FROZEN, TRAINED, name="encoder")) == ()
+
+
+def test_a_frozen_embedding_does_not_make_a_backbone():
+    embedding = plain("Embedding", numbers=1000, is_trainable=False)
+    assert findings(CHECK, tuned(embedding, *[TRAINED] * 12, name="encoder")) == ()
+
+
+def test_frozen_layers_outside_of_a_container_are_no_backbone():
+    assert findings(CHECK, tuned(*IN_PART, name="")) == ()
+
+
+def test_it_needs_a_compiled_model():
+    (outcome,) = report(CHECK, planned(network(dense(4), loss=None, given=(None, 4)))).outcomes
+    assert outcome.kind is OutcomeKind.NOT_APPLICABLE
