@@ -12,4 +12,4 @@ def load():
     x, y = load_diabetes(return_X_y=True)
     order = x[:, 2].argsort()  # by the body mass index, as the file had it
     x, y = scale(x)[order], scale(y)[order]
-    return (x[:353], y[:353]), (x[353:], y[353:])
+    return {"x_train": x[:353], "y_train": y[:353], "x_val": x[353:], "y_val": y[353:]}

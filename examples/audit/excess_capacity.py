@@ -13,7 +13,7 @@ def load():
     x, y = load_breast_cancer(return_X_y=True)
     x_train, x_val, y_train, y_val = train_test_split(x, y, test_size=0.2, random_state=0, stratify=y)
     scaler = StandardScaler().fit(x_train)
-    return (scaler.transform(x_train), y_train), (scaler.transform(x_val), y_val)
+    return {"x_train": scaler.transform(x_train), "y_train": y_train, "x_val": scaler.transform(x_val), "y_val": y_val}
 
 
 def build():

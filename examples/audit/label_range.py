@@ -13,7 +13,7 @@ def load():
     x, y = load_wine(return_X_y=True)
     x, y = StandardScaler().fit_transform(x), y + 1
     x_train, x_val, y_train, y_val = train_test_split(x, y, test_size=0.25, random_state=0, stratify=y)
-    return (x_train, y_train), (x_val, y_val)
+    return {"x_train": x_train, "y_train": y_train, "x_val": x_val, "y_val": y_val}
 
 
 def build():

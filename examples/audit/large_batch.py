@@ -6,13 +6,15 @@ An epoch is two steps, one of them of 72 samples. Training takes as many epochs 
 import keras
 import tensorflow as tf
 from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
 
 
 def load():
     x, y = load_digits(return_X_y=True)
     x = (x / 16).astype("float32")
-    training = tf.data.Dataset.from_tensor_slices((x[:600], y[:600])).shuffle(600, seed=0).batch(528)
-    validation = tf.data.Dataset.from_tensor_slices((x[600:800], y[600:800])).batch(200)
+    x_train, x_val, y_train, y_val = train_test_split(x, y, train_size=600, random_state=0, stratify=y)
+    training = tf.data.Dataset.from_tensor_slices((x_train, y_train)).shuffle(600).batch(528)
+    validation = tf.data.Dataset.from_tensor_slices((x_val, y_val)).batch(528)
     return training, validation
 
 

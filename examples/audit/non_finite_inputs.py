@@ -14,4 +14,4 @@ def load():
     x, y = scale(x), scale(y)
     x[[17, 40, 111, 230, 301], 3] = np.nan
     x_train, x_val, y_train, y_val = train_test_split(x, y, test_size=0.25, random_state=0)
-    return (x_train, y_train), (x_val, y_val)
+    return {"x_train": x_train, "y_train": y_train, "x_val": x_val, "y_val": y_val}

@@ -13,4 +13,4 @@ def load():
     x, y = load_wine(return_X_y=True)
     chosen = np.random.default_rng(0).permutation(len(x))[:30]
     x, y = StandardScaler().fit_transform(x[chosen]), y[chosen]
-    return (x[:24], y[:24]), (x[24:], y[24:])
+    return {"x_train": x[:24], "y_train": y[:24], "x_val": x[24:], "y_val": y[24:]}

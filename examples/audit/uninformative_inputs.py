@@ -13,4 +13,4 @@ def load():
     rng = np.random.default_rng(0)
     rng.shuffle(x)
     rng.shuffle(y)
-    return (x[:1350], y[:1350]), (x[1350:], y[1350:])
+    return {"x_train": x[:1350], "y_train": y[:1350], "x_val": x[1350:], "y_val": y[1350:]}

@@ -12,7 +12,7 @@ def load():
     x, y = load_digits(return_X_y=True)
     x = (x / 16 * 255).astype("uint8")
     x_train, x_val, y_train, y_val = train_test_split(x, y, test_size=0.25, random_state=0, stratify=y)
-    return (x_train, y_train), (x_val, y_val)
+    return {"x_train": x_train, "y_train": y_train, "x_val": x_val, "y_val": y_val}
 
 
 def build():

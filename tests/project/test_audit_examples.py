@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from diagnose import discovery
+from diagnose import discovery, user_code
 from diagnose.analyze import analyze
 from diagnose.check import load_checks
 from diagnose.finding import Finding, Severity
@@ -27,15 +28,24 @@ def functions(name: str) -> set[str]:
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
-def named(name: str, function: str) -> str | None:
-    """What the command line would be given for a function of an example; None where it has no such function."""
-    return f"{EXAMPLES / name}.py:{function}" if function in functions(name) else None
+def model(name: str) -> str | None:
+    """What the command line would be given for the model of an example; None where it has none."""
+    return f"{EXAMPLES / name}.py:build" if "build" in functions(name) else None
+
+
+def data(name: str) -> Any:
+    """What goes into `fit`; None where the example has no data."""
+    return user_code.function(f"{EXAMPLES / name}.py:load")() if "load" in functions(name) else None
 
 
 def audited(name: str, *, dry_run: bool) -> Run:
     from diagnose.audit import audit
 
-    return audit(named(name, "build"), named(name, "load"), dry_run=dry_run)
+    return audit(model(name), data(name), dry_run=dry_run)
+
+
+def needs_dry_run(name: str) -> bool:
+    return "dry_run" in CHECKS[name.replace("_", "-")].declaration.needs.before
 
 
 def faults(report: RunReport) -> list[Finding]:
@@ -66,7 +76,7 @@ def test_a_sound_model_with_sound_data_passes() -> None:
 @pytest.mark.parametrize("name", FAULTY)
 def test_an_example_leads_with_its_fault_and_has_no_other(name: str) -> None:
     id = name.replace("_", "-")
-    report = analyze(audited(name, dry_run="dry_run" in CHECKS[id].declaration.needs.before))
+    report = analyze(audited(name, dry_run=needs_dry_run(name)))
     assert report.findings, "nothing was found"
     assert report.findings[0].check == id, report.findings[0].summary
     assert [(f.check, f.summary) for f in faults(report) if f.check != id and id not in f.caused_by] == []
@@ -90,11 +100,11 @@ def test_a_fix_with_edits_cures(name: str) -> None:
     from diagnose.audit.loading import Loaded, load
 
     id = name.replace("_", "-")
-    loaded = load(str(named(name, "build")))
-    data = sampled(named(name, "load"))
+    loaded = load(str(model(name)))
+    samples = sampled(data(name))
 
-    def look(model: Loaded) -> Run:
-        return of_loaded(model, data, dry_run="dry_run" in CHECKS[id].declaration.needs.before)
+    def look(at: Loaded) -> Run:
+        return of_loaded(at, samples, dry_run=needs_dry_run(name))
 
     report = analyze(look(loaded))
     for fix in fixes_with_edits(report):
