@@ -61,11 +61,13 @@ def dependence(data: DataSample, labels: Labels) -> Dependence | None:
         return None
     kept = np.flatnonzero(_has_label(labels.training[encoded.rows]))[:_MOST_SAMPLES]
     rows = encoded.rows[kept]
+    if len(rows) < 2 * _NEIGHBOURS:
+        return None
     targets = _targets(labels.training[rows], labels.kind)
     parts = [encoded.values[kept], *(_invariant(array[rows]) for array in data.training.inputs.values())]
     features = np.concatenate(parts, axis=1)
     features = standardized(normal_scores(features))[:, :_MOST_COLUMNS]
-    if len(rows) < 2 * _NEIGHBOURS or not features.shape[1] or not targets.shape[1]:
+    if not features.shape[1] or not targets.shape[1]:
         return None
     shuffled = _shuffled(targets)
     p_values = {name: _p_value(values) for name, values in _statistics(features, shuffled).items()}
@@ -77,7 +79,7 @@ def dependence(data: DataSample, labels: Labels) -> Dependence | None:
 def _has_label(labels: Array) -> BoolArray:
     if not is_numeric(labels):
         return np.asarray(labels != "")
-    return np.isfinite(labels.reshape(len(labels), -1)).all(axis=1)
+    return np.asarray(np.isfinite(labels.reshape(len(labels), -1)).all(axis=1))
 
 
 def _targets(labels: Array, kind: Kind) -> FloatArray:

@@ -125,7 +125,7 @@ def _unit(values: FloatArray) -> FloatArray:
     """Return rows of mean 0 and length 1; blank ones stay zero."""
     centred = values - values.mean(axis=1, keepdims=True)
     length = np.sqrt((centred * centred).sum(axis=1, keepdims=True))
-    return np.divide(centred, length, out=np.zeros_like(centred), where=length > 1e-9)
+    return np.asarray(np.divide(centred, length, out=np.zeros_like(centred), where=length > 1e-9))
 
 
 def _nearest(ours: FloatArray, theirs: FloatArray, ratio: float, *, without_self: bool = False) -> Near:

@@ -134,7 +134,7 @@ def encode(data: DataSample) -> Encoding:
     splits = {
         split: Encoded(rows, values)
         for split, rows in places.items()
-        if (values := _matrix(data.splits[split], rows, encoders)) is not None and values.shape[1] == len(columns)
+        if (values := _matrix(data.splits[split], data.training, rows, encoders)) is not None
     }
     if Split.TRAIN not in splits:
         return Encoding((), {}, is_complete=False)
@@ -146,15 +146,18 @@ def encode(data: DataSample) -> Encoding:
     return Encoding(tuple(columns), splits, is_complete)
 
 
-def _matrix(sample: SplitSample, rows: Rows, encoders: list[tuple[str, _Encoder]]) -> FloatArray | None:
+def _matrix(
+    sample: SplitSample, train: SplitSample, rows: Rows, encoders: list[tuple[str, _Encoder]]
+) -> FloatArray | None:
+    """Return some samples of a split as numbers; None where it is of another shape or type than the training data."""
     parts = []
     for name, encoder in encoders:
         array = sample.inputs.get(name)
-        if array is None or len(array) != len(sample):
+        if array is None or len(array) != len(sample) or array.shape[1:] != train.inputs[name].shape[1:]:
             return None
         try:
             parts.append(encoder(array[rows]))
-        except (TypeError, ValueError):  # this split is of another shape or type than the training data
+        except (TypeError, ValueError):
             return None
     return np.concatenate(parts, axis=1) if parts else None
 

@@ -13,6 +13,8 @@ from diagnose.sample import Array
 
 _MOST_SAMPLES = 1000
 _MOST_COLUMNS = 1024
+#: Interquartile ranges from the median from which on values count as if they lay there: one cannot make a column wide.
+_TAIL = 5.0
 
 #: Layers that leave the scale of what they are given as it is.
 _PASSING = frozenset(
@@ -45,8 +47,8 @@ class Scale:
     names
         Of the columns: features of a table, channels of a sequence; one for a stack of pictures.
     mean, spread, reach
-        Of each column: mean, standard deviation, largest distance from the median in interquartile ranges (0 where
-        that range is 0).
+        Of each column: mean and standard deviation with the tails drawn in, largest distance from the median in
+        interquartile ranges (0 where that range is 0).
     is_dense
         Of each column: whether no single value fills most of it, and it has more than two.
     low, high
@@ -113,6 +115,8 @@ def _column(values: FloatArray) -> tuple[float, float, float, float]:
     values = np.sort(values)
     low, middle, high = values[[len(values) // 4, len(values) // 2, (3 * len(values)) // 4]]
     reach = max(values[-1] - middle, middle - values[0]) / (high - low) if high > low else 0.0
+    if high > low:
+        values = np.clip(values, middle - _TAIL * (high - low), middle + _TAIL * (high - low))
     mean, spread = float(values.mean()), float(values.std())
     if spread <= 1e-12 * (1 + abs(mean)):
         return mean, 0.0, 0.0, 0.0

@@ -12,7 +12,8 @@ Counts of the classes in the training sample. The most frequent must be `ratio` 
 per class are no finding. It is a `warning` where always answering the most frequent class reaches an accuracy of
 `baseline`, unless the model is judged by a metric that sees rare classes (F1, AUC, precision, recall); else an `info`.
 For labels that can hold together, the rarest label against the samples without it, always an `info`. A class is missing
-from a split where `expected` samples of it were to be expected there and none is.
+from a split where a random split would leave out any class that is as frequent as that with a probability under
+`absence`.
 
 Why it matters
 --------------
@@ -67,11 +68,11 @@ class Options:
         source="beyond it accuracy cannot tell a classifier from its most frequent answer",
         help="accuracy of always answering the most frequent class",
     )
-    expected: float = threshold(
-        10.0,
-        unit="samples",
-        source="e^-10: a random split misses such a class once in 20,000 times",
-        help="expected samples of a class that is missing",
+    absence: float = threshold(
+        1e-3,
+        unit="p",
+        source="one false alarm in a thousand random splits",
+        help="probability that a random split leaves out one of the classes like this",
     )
 
 
@@ -146,7 +147,8 @@ def _absence(
             continue
         for have, lack, name in ((train, other, split), (other, train, Split.TRAIN)):
             expected = have * (lack.sum() / have.sum())
-            absent = np.flatnonzero((lack == 0) & (expected >= options.expected))
+            by_chance = np.count_nonzero(have) * (have.sum() / (have.sum() + lack.sum())) ** have
+            absent = np.flatnonzero((lack == 0) & (have > 0) & (by_chance < options.absence))
             if not len(absent):
                 continue
             few = ", ".join(named[place] for place in absent[:3]) + (" ..." if len(absent) > 3 else "")
@@ -160,9 +162,9 @@ def _absence(
                 ),
                 evidence=(
                     Comparison(
-                        label=f"expected samples of a class that the {name} sample lacks",
-                        value=float(expected[worst]),
-                        threshold=options.expected,
+                        label=f"probability that a random split leaves class {named[worst]} out of the {name} sample",
+                        value=float(by_chance[worst]),
+                        threshold=options.absence,
                         left_name="expected",
                         left=float(expected[worst]),
                         right_name="found",

@@ -74,7 +74,7 @@ class Options:
         help="Kolmogorov-Smirnov distance of a feature",
     )
     p_value: float = threshold(
-        0.001, unit="p", source="one false alarm in a thousand random splits", help="p-value after correction"
+        3e-4, unit="p", source="three false alarms in ten thousand random splits", help="p-value after correction"
     )
     label_distance: float = threshold(
         0.1, unit="share", source="a tenth of the samples would have to change class", help="shift of the labels"

@@ -8,13 +8,13 @@ tails or that never change.
 
 How it is detected
 ------------------
-Mean and standard deviation of each column of the training sample, after a Rescaling that the model begins with. The
-spread of a column must not exceed `largest_spread`, and not all may lie under `smallest_spread`; the widest must not
-be `scale_ratio` times the narrowest; a mean must not be more than `offset` deviations (and more than 1) from zero.
-Columns that are mostly one value (one-hot columns, counts of rare words) do not count. A column whose farthest value
-is `tail` interquartile ranges from the middle has long tails. Where the model begins with a normalization, an
-embedding, or something unknown, nothing is said; pixels with the mean taken off, as several backbones expect them, are
-fine. It is a `warning` where the arrays go into ``fit`` as they are or the model is known, else an `info`.
+Mean and standard deviation of each column of the training sample (its tails drawn in to five interquartile ranges),
+after a Rescaling that the model begins with. The spread of a column must not exceed `largest_spread`, and not all may
+lie under `smallest_spread`; the widest must not be `scale_ratio` times the narrowest; a mean must not be more than
+`offset` deviations (and more than 1) from zero. Columns that are mostly one value (one-hot columns, counts of rare
+words) do not count. A column whose farthest value is `tail` interquartile ranges from the middle has long tails. Where
+the model begins with a normalization, an embedding, or something unknown, nothing is said; pixels with the mean taken
+off, as several backbones expect them, are fine. It is a `warning` where the arrays go into ``fit`` as they are or the model is known, else an `info`.
 
 Why it matters
 --------------

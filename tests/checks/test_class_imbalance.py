@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from diagnose.finding import Finding, Severity
+from diagnose.run import Run
+from tests.blueprints import classifier, data, dense, findings, model, planned
+
+CHECK = "class-imbalance"
+RNG = np.random.default_rng(0)
+
+
+def labels(*counts: int) -> np.ndarray:
+    return RNG.permutation(np.repeat(np.arange(len(counts)), counts))
+
+
+def look(y: np.ndarray, **more: object) -> tuple[Finding, ...]:
+    names = more.pop("classes_of", ())
+    return findings(CHECK, planned(data=dataclasses.replace(data(labels=y, n=len(y), **more), classes=names)))
+
+
+SICK: Run = planned(data=data(labels=labels(950, 50), n=1000))
+
+
+def test_95_to_5():
+    (found,) = look(labels(950, 50))
+    assert found.severity is Severity.WARNING
+    assert "94 % accuracy" in found.summary
+    assert found.fixes[0].id == "weight-classes"
+
+
+@pytest.mark.parametrize(("rare", "fires"), [(150, False), (110, False), (70, True)])
+def test_how_rare_a_class_may_be(rare, fires):
+    assert bool(look(labels(1000, rare))) == fires
+
+
+def test_whoever_judges_by_f1_knows():
+    y = labels(950, 50)
+    network = model(dense(1, "sigmoid"), loss="binary_crossentropy", metrics=("accuracy", "auc"))
+    (found,) = findings(CHECK, planned(network, data(labels=y, n=1000)))
+    assert found.severity is Severity.INFO
+
+
+def test_a_long_tail_without_a_ruling_class_is_worth_knowing():
+    (found,) = look(labels(*[400] * 5, *[15] * 5))
+    assert found.severity is Severity.INFO
+
+
+def test_few_samples_of_each_of_many_classes_are_no_imbalance():
+    assert look(RNG.integers(0, 100, 600)) == ()
+
+
+def test_names_of_classes_are_used():
+    (found,) = look(labels(950, 50), classes_of=("cat", "dog"))
+    assert "Class cat" in found.summary
+
+
+def test_one_hot_texts_and_truth_values_have_classes_too():
+    y = labels(950, 50)
+    for given in (np.eye(2)[y], np.array(["no", "yes"])[y], y.astype(bool), y.astype("float32")[:, None]):
+        assert findings(CHECK, planned(data=data(labels=given, n=1000, inputs=np.zeros((1000, 3)))))
+
+
+def test_a_class_that_validation_lacks():
+    y = np.concatenate([labels(300, 300), np.zeros(200, dtype=int), labels(100, 100)])
+    (found,) = look(y)
+    assert "The validation sample has none of 1 classes" in found.summary
+
+
+def test_sorted_labels_leave_training_without_the_last():
+    (found,) = look(np.sort(labels(200, 200, 200)))
+    assert found.severity is Severity.WARNING
+    assert "none of" in found.summary
+
+
+def test_labels_that_hold_together():
+    y = (RNG.random((800, 4)) < [0.5, 0.4, 0.3, 0.02]).astype("float32")
+    (found,) = look(y, inputs=np.zeros((800, 3)))
+    assert found.severity is Severity.INFO
+    assert "Label 3" in found.summary
+
+
+def test_amounts_and_pictures_have_no_classes():
+    assert look(RNG.exponential(size=600).astype("float32"), inputs=np.zeros((600, 3))) == ()
+    assert look(np.zeros((600, 4, 4), dtype=int), inputs=np.zeros((600, 3))) == ()
+    network = model(dense(1), loss="mean_squared_error")
+    given = data(labels=labels(590, 10), inputs=np.zeros((600, 3)))
+    assert findings(CHECK, planned(network, given)) == ()
+
+
+def test_balanced_data():
+    assert findings(CHECK, planned(classifier(), data())) == ()

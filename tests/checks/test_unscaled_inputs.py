@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from diagnose.blueprint import Blueprint, Layer
+from diagnose.finding import Finding, Severity
+from diagnose.run import Run, Split
+from diagnose.sample import DataSample, SplitSample
+from tests.blueprints import HE, classifier, data, dense, findings, layer, model, planned
+
+CHECK = "unscaled-inputs"
+RNG = np.random.default_rng(0)
+NORMAL = RNG.normal(size=(600, 32))
+PIXELS = RNG.integers(0, 256, (600, 12, 12, 3)).astype("uint8")
+SICK: Run = planned(data=data(inputs=PIXELS))
+
+
+def look(inputs: np.ndarray, network: Blueprint | None = None, **more: object) -> tuple[Finding, ...]:
+    return findings(CHECK, planned(network, data(inputs=inputs, **more)))
+
+
+def loud(inputs: np.ndarray, network: Blueprint | None = None, **more: object) -> list[Finding]:
+    return [f for f in look(inputs, network, **more) if f.severity is Severity.WARNING]
+
+
+def convolutional(*before: Layer) -> Blueprint:
+    first = layer("Conv2D", (None, 12, 12, 8), given=(None, 12, 12, 3), parameters=224)
+    flat = layer("Flatten", (None, 1152), given=(None, 12, 12, 8))
+    return model(*before, first, flat, dense(10, "softmax", given=1152), given=(None, 12, 12, 3))
+
+
+def of_images(kind: str, **more: object) -> Layer:
+    return layer(kind, (None, 12, 12, 3), **more)
+
+
+def test_pixels_straight_into_the_net():
+    (found,) = loud(PIXELS, convolutional())
+    assert "0 and 255 go straight into conv2d" in found.summary
+    assert found.layers == ("conv2d",)
+    assert found.fixes[0].id == "rescale-pixels"
+
+
+@pytest.mark.parametrize("kind", ["Normalization", "BatchNormalization", "LayerNormalization"])
+def test_a_model_that_begins_with_a_normalization(kind):
+    assert look(PIXELS, convolutional(of_images("RandomFlip"), of_images(kind))) == ()
+
+
+def test_a_model_that_begins_with_a_rescaling():
+    assert look(PIXELS, convolutional(of_images("Rescaling", settings={"scale": 1 / 255, "offset": 0.0}))) == ()
+
+
+def test_a_rescaling_that_does_not_rescale_enough():
+    assert loud(PIXELS, convolutional(of_images("Rescaling", settings={"scale": 0.5, "offset": 0.0})))
+
+
+def test_pixels_that_were_scaled_or_centred():
+    assert look(PIXELS / 255, convolutional()) == ()
+    assert look(PIXELS.astype("float32") - np.array([104, 117, 124]), convolutional()) == ()
+
+
+def test_batch_normalization_behind_the_first_layer_takes_the_scale_away():
+    network = convolutional()
+    norm = layer("BatchNormalization", (None, 12, 12, 8))
+    network = model(
+        network.layers[1], norm, network.layers[2], dense(10, "softmax", given=1152), given=(None, 12, 12, 3)
+    )
+    assert [f.severity for f in look(PIXELS, network)] == [Severity.INFO]
+
+
+def test_what_nobody_knows_is_not_judged():
+    assert look(PIXELS, convolutional(of_images("Lambda", is_custom=True))) == ()
+
+
+def test_an_income_beside_an_age():
+    table = np.stack([RNG.normal(50_000, 20_000, 600), RNG.normal(40, 12, 600)], axis=1)
+    (found,) = loud(table, features={"x": ("income", "age")})
+    assert "income" in found.summary
+    assert "age" in found.summary
+
+
+def test_without_a_model_a_raw_table_is_worth_knowing_only():
+    table = np.stack([RNG.normal(50_000, 20_000, 600), RNG.normal(40, 12, 600)], axis=1)
+    assert [f.severity for f in look(table, is_raw=True)] == [Severity.INFO]
+
+
+@pytest.mark.parametrize(("factor", "fires"), [(9.0, False), (12.0, True), (2e-3, False), (1e-4, True)])
+def test_how_large_a_spread_may_be(factor, fires):
+    assert bool(loud(NORMAL * factor, classifier())) == fires
+
+
+@pytest.mark.parametrize(("mean", "fires"), [(8.0, False), (15.0, True)])
+def test_how_far_from_zero(mean, fires):
+    assert bool(loud(NORMAL + mean, classifier())) == fires
+
+
+def test_one_hot_and_rare_columns_are_fine():
+    onehot = np.eye(30)[RNG.integers(0, 30, 600)]
+    assert loud(np.concatenate([onehot, NORMAL[:, :2] * 3], axis=1)) == []
+
+
+def test_numbers_of_words_are_not_to_be_scaled():
+    words = RNG.integers(0, 20_000, (600, 32))
+    embedding = layer("Embedding", (None, 32, 8), given=(None, 32), parameters=160_000)
+    pooled = layer("GlobalAveragePooling1D", (None, 8), given=(None, 32, 8))
+    assert look(words, model(embedding, pooled, dense(10, "softmax", given=8))) == ()
+    assert look(words) == ()
+    assert loud(words, classifier())  # straight into a dense layer
+
+
+def test_a_constant_feature_and_long_tails_are_worth_knowing():
+    table = NORMAL[:, :4].copy()
+    table[:, 1] = 3.0
+    table[:, 2] = RNG.standard_cauchy(600) * 1e-2
+    table[0, 2] = 50.0
+    assert {f.fixes[0].id for f in look(table)} == {"drop-constant-features", "compress-tails"}
+    assert all(f.severity is Severity.INFO for f in look(table))
+
+
+def test_several_inputs_are_told_apart_by_name():
+    inputs = [layer("InputLayer", (None, 8), name=name) for name in ("small", "large")]
+    joined = layer("Dense", (None, 4), given=(None, 8), initializer=HE)
+    heads = [dataclasses.replace(joined, name=f"of_{i.name}", inputs=(i.name,)) for i in inputs]
+    network = Blueprint(name="two", kind="Functional", layers=(*inputs, *heads))
+    sample = SplitSample(inputs={"small": NORMAL[:, :8], "large": NORMAL[:, :8] * 1e3})
+    (found,) = findings(CHECK, planned(network, DataSample(source="x", splits={Split.TRAIN: sample})))
+    assert found.layers == ("of_large",)
