@@ -1,0 +1,141 @@
+"""Hidden layers whose weights all begin as the same number.
+
+What it detects
+---------------
+Dense and convolutional layers whose kernel is all zeros, all ones or any other constant, so that their units are
+copies of each other, or get no gradient at all.
+
+How it is detected
+------------------
+The kernel's initializer draws one number only, in a trained hidden layer of at least `units` units. It is ``critical``
+where the units can never part, for the layers that they lead to are constant too, and where a kernel and a bias of zero
+meet ReLU, whose derivative at zero is zero. It is a ``warning`` where weights other than zero lead to random ones: the
+units begin as copies and part only slowly. A kernel of zeros between random ones, at the end of a residual branch or
+in the output layer is a known device and no fault; nor are constant biases, scales, embeddings and depthwise kernels.
+
+Why it matters
+--------------
+Units with equal weights in and equal weights out get equal gradients and stay equal for ever: the layer computes one
+feature, however wide it is.
+
+How to fix
+----------
+Random initialization: He for the ReLU family, Glorot (Xavier) for sigmoid, tanh and softmax. Biases may start at zero.
+
+References
+----------
+Goodfellow, Bengio and Courville, Deep Learning, 2016, section 8.4 (breaking symmetry); Zhang, Dauphin and Ma, Fixup
+Initialization, ICLR 2019 (zeros at the end of residual branches).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from diagnose.blueprint import Blueprint, Curve, Layer
+from diagnose.check import Check, Fault, Needs, threshold
+from diagnose.finding import Finding, LayerTable, Severity
+from diagnose.measures.architecture import CONVOLUTIONS, activation_after, next_weighted, trained, width_out
+from diagnose.measures.signal import constant_of
+from diagnose.remedies import layers
+from diagnose.run import Run
+
+CHECK = Check(
+    needs=Needs(before=("model",)),
+    fault=Fault.UNITS,
+    explains=(
+        "symmetric-weights", "not-learning", "frozen-weights", "underfitting", "metric-stuck", "plateau",
+        "initializer-activation-mismatch",
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Options:
+    """Thresholds of constant-initializer."""
+
+    units: float = threshold(
+        2.0, unit="units", source="a single unit has no copy", help="the fewest units of a layer that is looked at"
+    )
+
+
+def check(run: Run, options: Options) -> Iterator[Finding]:
+    """Yield one finding with the layers that cannot learn, else one with those that begin as copies."""
+    model = run.model
+    if model is None or not model.is_whole:
+        return
+    constant = [layer for layer in trained(model) if _is_constant(layer)]
+    wide = [layer for layer in constant if (width_out(layer) or 0) >= options.units]
+    dead = [layer for layer in wide if _is_dead(model, layer)]
+    locked = [layer for layer in wide if layer not in dead and _is_locked(model, layer)]
+    copies = [layer for layer in wide if constant_of(layer.initializer) and next_weighted(model, layer)]
+    if dead or locked:
+        lost = [layer for layer in wide if layer in dead or layer in locked]
+        told = (
+            "zero under ReLU, has no gradient and will never change"
+            if dead and not locked
+            else "the same number, as is the layer behind, so that its units stay copies of each other for ever"
+        )
+        yield _finding(model, lost, constant, Severity.CRITICAL, told, options)
+    elif copies:
+        told = "the same number, so that its units begin as copies of each other"
+        yield _finding(model, copies, copies, Severity.WARNING, told, options)
+
+
+def _is_constant(layer: Layer) -> bool:
+    return layer.kind in CONVOLUTIONS | {"Dense"} and constant_of(layer.initializer) is not None
+
+
+def _is_dead(model: Blueprint, layer: Layer) -> bool:
+    """Whether zeros meet a derivative of zero: ReLU's at zero."""
+    activation = activation_after(model, layer)
+    return (
+        constant_of(layer.initializer) == 0
+        and (layer.bias_initializer is None or constant_of(layer.bias_initializer) == 0)
+        and activation is not None
+        and activation.curve is Curve.RECTIFIER
+    )
+
+
+def _is_locked(model: Blueprint, layer: Layer) -> bool:
+    """Whether all that the units lead to treats them alike."""
+    following = next_weighted(model, layer)
+    return bool(following) and all(_is_constant(each) for each in following or ())
+
+
+def _finding(
+    model: Blueprint, found: Sequence[Layer], mended: Sequence[Layer], severity: Severity, told: str, options: Options
+) -> Finding:
+    worst = max(found, key=lambda layer: width_out(layer) or 0)
+    others = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    value = constant_of(worst.initializer)
+    return Finding(
+        severity=severity,
+        confidence=0.95 if severity is Severity.CRITICAL else 0.8,
+        summary=(
+            f"Every weight of {worst.name}{others} ({width_out(worst)} units) begins as {value:g}: {told}."
+            if told.startswith("the same number")
+            else f"Every weight of {worst.name}{others} ({width_out(worst)} units) begins as {told}."
+        ),
+        layers=tuple(layer.name for layer in found),
+        evidence=(
+            LayerTable(
+                label="units that begin as copies of each other",
+                value=float(width_out(worst) or 0),
+                threshold=options.units,
+                unit="units",
+                statistic="equal_units",
+                epoch=0.0,
+                rows=tuple((layer.name, float(width_out(layer) or 0)) for layer in found),
+            ),
+        ),
+        fixes=(layers.initialize({layer.name: _fitting(model, layer) for layer in mended}),),
+    )
+
+
+def _fitting(model: Blueprint, layer: Layer) -> str:
+    activation = activation_after(model, layer)
+    if activation is None or activation.curve not in (Curve.RECTIFIER, Curve.RECTIFIER_LIKE):
+        return "glorot_uniform"
+    return "lecun_normal" if activation.name == "selu" else "he_normal"

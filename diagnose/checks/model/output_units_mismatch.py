@@ -1,0 +1,174 @@
+"""An output whose size or axes do not fit its loss and its labels.
+
+What it detects
+---------------
+One unit under a loss for several classes; fewer units than classes; class numbers given to a loss that takes one-hot
+rows, and the other way round; labels of another width than the output; a dense layer on a feature map or a sequence
+that was never flattened, so that there is a prediction for each place and one label for each sample.
+
+How it is detected
+------------------
+The shape of each output is held against what its loss takes and against the labels, where there are some. It is
+``critical`` where they cannot meet, and where a class has no unit. Units that no class belongs to are an ``info``, from
+`spare` of them on, where every class occurs in the labels. Losses of your own, and labels that are text or raw, are not
+judged. Segmentation and sequence models, whose labels have the axes of the output, are sound.
+
+Why it matters
+--------------
+Keras stops with a shape error at best. At worst it broadcasts: each prediction is then compared with every label, and
+the loss falls to a level that means nothing. A class number without a unit gives a loss of NaN, or an error.
+
+How to fix
+----------
+K classes need K units with softmax, and sparse categorical cross-entropy for class numbers or categorical
+cross-entropy for one-hot rows; two classes can do with one sigmoid unit and binary cross-entropy. Flatten, or pool
+globally, before the dense head.
+
+References
+----------
+Goodfellow, Bengio and Courville, Deep Learning, 2016, section 6.2.2 (output units); the Keras reference of
+SparseCategoricalCrossentropy and CategoricalCrossentropy (shapes of labels).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from diagnose.blueprint import Blueprint, Loss, Output
+from diagnose.check import Check, Fault, Needs, threshold
+from diagnose.finding import Comparison, Finding, Severity
+from diagnose.fix import Fix
+from diagnose.measures.architecture import CONVOLUTIONS, head_of
+from diagnose.measures.targets import Family, Form, Misfit, Target, family_of, losses_of, misfit, target_of
+from diagnose.remedies import layers, model
+from diagnose.run import Run
+
+CHECK = Check(
+    needs=Needs(before=("model", "compiled")),
+    fault=Fault.DATA,
+    explains=("not-learning", "impossible-loss", "metric-stuck", "nan-loss", "output-activation-mismatch"),
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Thresholds of output-units-mismatch."""
+
+    spare: float = threshold(
+        1.0,
+        unit="units",
+        source="each is a class that the model is taught never to name",
+        help="units more than classes from which they are reported",
+    )
+
+
+def check(run: Run, options: Options) -> Iterator[Finding]:
+    """Yield one finding for each output that does not fit."""
+    for output, loss, _ in losses_of(run):
+        target = target_of(run, output)
+        why = misfit(output, target)
+        spare = (output.units or 0) - target.classes if target is not None else 0
+        if run.model is not None and why is not None and not (why is Misfit.TOO_MANY and spare < options.spare):
+            yield _finding(run.model, output, loss, target, why)
+
+
+def _finding(blueprint: Blueprint, output: Output, loss: Loss, target: Target | None, why: Misfit) -> Finding:
+    is_harmless = why is Misfit.TOO_MANY
+    needed = _needed(target, why)
+    return Finding(
+        severity=Severity.INFO if is_harmless else Severity.CRITICAL,
+        confidence=0.7 if is_harmless else 0.95,
+        summary=_summary(output, loss, target, why),
+        layers=(output.layer,),
+        evidence=(
+            Comparison(
+                label="units of the output against what its loss and labels need",
+                value=float((output.units or 0) - needed),
+                unit="units",
+                left_name=f"units of {output.layer}",
+                left=float(output.units or 0),
+                right_name="needed",
+                right=float(needed),
+            ),
+        ),
+        fixes=_fixes(blueprint, output, target, why),
+    )
+
+
+def _needed(target: Target | None, why: Misfit) -> int:
+    if target is None:
+        return 2
+    if why in (Misfit.WIDTH, Misfit.AXES, Misfit.ROWS):
+        return target.width
+    return max(target.classes, target.width, 1 + (why is Misfit.ONE_UNIT))
+
+
+def _summary(output: Output, loss: Loss, target: Target | None, why: Misfit) -> str:
+    units = output.units or 0
+    made = f"{units} unit{'' if units == 1 else 's'}"
+    given = "" if target is None else f"{target.form.value} of shape {_shape(target.shape)}"
+    classes = 0 if target is None else target.classes
+    return {
+        Misfit.ONE_UNIT: f"Output {output.name} has 1 unit, and {loss.name} needs one for each class"
+        + (f": {classes} of them." if classes else ", two at least."),
+        Misfit.TOO_FEW: f"Output {output.name} has {made}, and the labels have {classes} classes.",
+        Misfit.TOO_MANY: f"Output {output.name} has {made}, and the labels have only {classes} classes: "
+        f"{units - classes} will never be right.",
+        Misfit.ROWS: f"The labels of output {output.name} are {given}, and {loss.name} takes class numbers.",
+        Misfit.NUMBERS: f"The labels of output {output.name} are {given}, and {loss.name} compares each of its {made} "
+        "with a label of its own.",
+        Misfit.WIDTH: f"Output {output.name} has {made}, and its labels are {given}: they cannot be compared.",
+        Misfit.AXES: f"Output {output.name} has the shape {_shape(output.shape[1:])} for each sample, and its labels "
+        f"are {given}: the axes do not match.",
+    }[why]
+
+
+def _shape(shape: tuple[int | None, ...]) -> str:
+    sizes = ", ".join("?" if size is None else str(size) for size in shape)
+    return f"({sizes},)" if len(shape) == 1 else f"({sizes})"
+
+
+def _fixes(blueprint: Blueprint, output: Output, target: Target | None, why: Misfit) -> tuple[Fix, ...]:
+    mechanical = _mechanical(blueprint, output, target, why)
+    lost_axes = (layers.flatten_before(output.layer),) if why is Misfit.AXES and len(output.shape) > 2 else ()
+    return (*((mechanical,) if mechanical else ()), *lost_axes, model.match_output_to_loss())
+
+
+def _mechanical(blueprint: Blueprint, output: Output, target: Target | None, why: Misfit) -> Fix | None:
+    """Return the edit that makes output, loss and labels meet, where a head can be edited."""
+    if why is Misfit.ROWS:
+        several = target is not None and target.form is Form.MULTI_HOT
+        return None if several else layers.fit_output(output.layer, loss="categorical_crossentropy")
+    head = head_of(blueprint, output)
+    if why is Misfit.AXES or head is None:
+        return None
+    activates = head.name == output.layer and head.activation is not None
+    size = "filters" if head.kind in CONVOLUTIONS else "units"
+    logits = output.loss is not None and output.loss.from_logits
+    if why is Misfit.WIDTH:
+        units = target.width if target is not None else None
+        return layers.fit_output(head.name, size=size, units=units)
+    if why is Misfit.TOO_MANY:
+        units = target.classes if target is not None else None
+        return layers.fit_output(head.name, size=size, units=units, is_sure=False)
+    if not activates:
+        return None
+    classes = 2 if target is None else target.classes
+    if why is Misfit.ONE_UNIT and (classes == 2 or (target is not None and target.form is Form.BINARY)):
+        activation = "" if logits else "sigmoid"
+        return layers.fit_output(
+            head.name, activation=activation, loss="binary_crossentropy", is_sure=target is not None and not logits
+        )
+    if not classes:
+        return None
+    is_sparse = family_of(output.loss) is Family.SPARSE
+    units = classes if classes > (output.units or 0) else None
+    return layers.fit_output(
+        head.name,
+        activation="" if logits and is_sparse else "softmax",
+        size=size,
+        units=units,
+        loss="" if is_sparse else "sparse_categorical_crossentropy",
+        is_sure=not logits or is_sparse,
+    )

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from diagnose.blueprint import Initializer
+from diagnose.finding import Severity
+from tests.blueprints import GLOROT, HE, LECUN, dense, findings, layer, model, planned, report
+
+CHECK = "initializer-activation-mismatch"
+WILD = Initializer("RandomNormal", {"mean": 0.0, "stddev": 1.0})
+TINY = Initializer("RandomNormal", {"mean": 0.0, "stddev": 0.001})
+
+
+def stack(depth, activation="relu", initializer=GLOROT, units=64, **more):
+    """`depth` equal layers and a classifier behind them."""
+    body = [dense(units, activation, given=units, initializer=initializer, **more) for _ in range(depth)]
+    return planned(model(*body, dense(10, "softmax", given=units), given=(None, units)))
+
+
+SICK = stack(30)
+
+
+def one(run):
+    (finding,) = findings(CHECK, run)
+    return finding
+
+
+# -- it vanishes -------------------------------------------------------------------------------------------------------
+
+
+def test_thirty_layers_of_glorot_under_relu_stall():
+    """He et al. 2015: 22 layers train under Glorot's initialization, 30 do not."""
+    finding = one(SICK)
+    assert finding.severity is Severity.WARNING
+    assert finding.evidence[0].value == pytest.approx(-9, abs=0.6)
+    assert "31 layers" in finding.summary
+    fix = finding.fixes[0]
+    assert {edit.value for edit in fix.edits} == {"he_normal"}
+    assert len(fix.edits) == 30
+
+
+@pytest.mark.parametrize("depth", [1, 3, 10, 22])
+def test_a_shallower_network_does_not_mind(depth):
+    assert findings(CHECK, stack(depth)) == ()
+
+
+def test_the_very_deep_is_critical():
+    assert one(stack(60)).severity is Severity.CRITICAL
+
+
+@pytest.mark.parametrize(("activation", "initializer"), [("relu", HE), ("selu", LECUN), ("tanh", GLOROT)])
+def test_what_fits_keeps_the_signal_at_any_depth(activation, initializer):
+    assert findings(CHECK, stack(100, activation, initializer)) == ()
+
+
+def test_normalization_begins_anew():
+    body = []
+    for _ in range(40):
+        body += [dense(64, "relu", given=64), layer("BatchNormalization", (None, 64), parameters=256)]
+    assert findings(CHECK, planned(model(*body, dense(10, "softmax", given=64), given=(None, 64)))) == ()
+
+
+def test_a_sum_begins_anew():
+    """A skip connection over every second layer."""
+    layers = list(stack(1).model.layers[:1])
+    for number in range(40):
+        before = layers[-1].name
+        first = dense(64, "relu", given=64, name=f"first_{number}", inputs=(before,))
+        second = dense(64, "relu", given=64, name=f"second_{number}", inputs=(first.name,))
+        layers += [first, second, layer("Add", (None, 64), name=f"add_{number}", inputs=(before, second.name))]
+    assert findings(CHECK, planned(dataclasses.replace(SICK.model, layers=tuple(layers), outputs=()))) == ()
+
+
+def test_weights_of_a_thousandth():
+    finding = one(stack(4, initializer=TINY))
+    assert "vanished" in finding.summary
+    assert "RandomNormal(stddev=0.001)" in finding.summary
+
+
+def test_the_default_of_random_normal_is_fine():
+    assert findings(CHECK, stack(4, initializer=Initializer("RandomNormal", {"stddev": 0.05}), units=256)) == ()
+
+
+def test_frozen_layers_have_weights_from_elsewhere():
+    assert findings(CHECK, stack(40, is_trainable=False)) == ()
+
+
+# -- it explodes, or saturates -----------------------------------------------------------------------------------------
+
+
+def test_deviation_one_on_hundreds_of_inputs():
+    finding = one(stack(2, initializer=WILD, units=512))
+    assert finding.severity is Severity.WARNING
+    assert "exploded" in finding.summary
+    assert {edit.value for edit in finding.fixes[0].edits} == {"he_normal"}
+
+
+def test_one_such_layer_is_put_up_with():
+    assert findings(CHECK, stack(1, initializer=WILD, units=64)) == ()
+
+
+def test_positive_weights_add_up():
+    """Uniform between 0 and 1: the mean, not the variance, makes the sums large."""
+    uniform = Initializer("RandomUniform", {"minval": 0.0, "maxval": 1.0})
+    assert "exploded" in one(stack(3, initializer=uniform, units=64)).summary
+
+
+@pytest.mark.parametrize(("activation", "stddev"), [("tanh", 0.5), ("sigmoid", 1.5)])
+def test_units_that_begin_at_their_bounds(activation, stddev):
+    wide = Initializer("RandomNormal", {"stddev": stddev})
+    finding = one(stack(2, activation, wide, units=256))
+    assert finding.severity is Severity.WARNING
+    assert "begin at their bounds" in finding.summary
+    assert {edit.value for edit in finding.fixes[0].edits} == {"glorot_uniform"}
+
+
+def test_units_that_begin_half_way_do_not_matter():
+    assert findings(CHECK, stack(2, "tanh", Initializer("RandomNormal", {"stddev": 0.15}), units=256)) == ()
+
+
+# -- worth a word ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("activation", "fitting"), [("tanh", "glorot_uniform"), ("selu", "lecun_normal")])
+def test_he_where_nothing_is_cut_off(activation, fitting):
+    finding = one(stack(3, activation, HE))
+    assert finding.severity is Severity.INFO
+    assert {edit.value for edit in finding.fixes[0].edits} == {fitting}
+
+
+def test_the_gate_of_a_squeeze_and_excitation_block_is_no_hidden_layer():
+    gate = dense(32, "sigmoid", initializer=HE)
+    run = planned(model(dense(32, "relu", initializer=HE), gate, layer("Multiply"), dense(10, "softmax")))
+    assert findings(CHECK, run) == ()
+
+
+def test_an_initializer_of_the_users_is_not_judged():
+    assert findings(CHECK, stack(60, initializer=Initializer("my_initializer"))) == ()
+
+
+def test_a_graph_that_could_not_be_seen_is_not_judged():
+    assert findings(CHECK, planned(dataclasses.replace(SICK.model, is_whole=False))) == ()
+
+
+def test_without_a_model_it_cannot_look():
+    (outcome,) = report(CHECK, planned()).outcomes
+    assert outcome.reason.startswith("no model")

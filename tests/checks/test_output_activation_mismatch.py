@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from diagnose.blueprint import Activation, Curve
+from diagnose.finding import Severity
+from tests.blueprints import ACTIVATIONS, dense, findings, layer, model, planned, report
+from tests.checks.test_output_units_mismatch import (
+    AMOUNTS,
+    BINARY,
+    CATEGORICAL,
+    MSE,
+    NUMBERS,
+    ONE_HOT,
+    SPARSE,
+    TWO,
+    N,
+    labelled,
+)
+
+CHECK = "output-activation-mismatch"
+SEVERAL = ((ONE_HOT + ONE_HOT[::-1]) > 0).astype(int)
+
+
+def trained(units, activation, loss, labels=None, metrics=(), **more):
+    blueprint = model(dense(64, "relu"), dense(units, activation, given=64), loss=loss, metrics=metrics, **more)
+    return planned(blueprint, None if labels is None else labelled(labels))
+
+
+SICK = trained(10, "linear", SPARSE)
+
+
+def one(run):
+    (finding,) = findings(CHECK, run)
+    return finding
+
+
+def edits(finding):
+    return {edit.setting: edit.value for edit in finding.fixes[0].edits}
+
+
+# -- losses of probabilities -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("activation", ["linear", "relu", "tanh"])
+@pytest.mark.parametrize(
+    ("units", "loss", "fitting"), [(10, SPARSE, "softmax"), (10, CATEGORICAL, "softmax"), (1, BINARY, "sigmoid")]
+)
+def test_what_is_no_probability(units, activation, loss, fitting):
+    finding = one(trained(units, activation, loss))
+    assert finding.severity is Severity.CRITICAL
+    assert edits(finding) == {"activation": fitting}
+
+
+@pytest.mark.parametrize("loss", [SPARSE, CATEGORICAL])
+def test_sigmoid_for_one_of_several_classes(loss):
+    finding = one(trained(10, "sigmoid", loss))
+    assert finding.severity is Severity.WARNING
+    assert edits(finding) == {"activation": "softmax"}
+
+
+@pytest.mark.parametrize(("labels", "severity"), [(None, Severity.WARNING), (ONE_HOT, Severity.WARNING)])
+def test_softmax_with_binary_cross_entropy(labels, severity):
+    finding = one(trained(10, "softmax", BINARY, labels))
+    assert finding.severity is severity
+    assert edits(finding) == {"loss": CATEGORICAL}
+
+
+def test_softmax_where_several_labels_hold():
+    finding = one(trained(10, "softmax", BINARY, SEVERAL))
+    assert finding.severity is Severity.CRITICAL
+    assert edits(finding) == {"activation": "sigmoid"}
+
+
+@pytest.mark.parametrize(
+    ("units", "activation", "loss", "floor"),
+    [(10, "softmax", SPARSE, "1.5"), (10, "softmax", CATEGORICAL, "1.5"), (1, "sigmoid", BINARY, "0.5")],
+)
+def test_probabilities_taken_for_logits(units, activation, loss, floor):
+    """Two softmaxes: the best that can be given is 1 for the class and 0 for the others, e / (e + 9)."""
+    finding = one(trained(units, activation, loss, from_logits=True))
+    assert finding.severity is Severity.WARNING
+    assert f"cannot fall below {floor}" in finding.summary
+    assert edits(finding) == {"activation": "linear"}
+
+
+@pytest.mark.parametrize("loss", [BINARY, MSE, None, "my_loss"])
+def test_a_softmax_over_one_unit_is_always_1(loss):
+    finding = one(trained(1, "softmax", loss))
+    assert finding.severity is Severity.CRITICAL
+    assert "always 1" in finding.summary
+
+
+def test_a_softmax_over_places_is_not_over_one_unit():
+    attention = layer("Softmax", (None, 20, 1), activation=ACTIVATIONS["softmax"], settings={"axis": 1})
+    assert findings(CHECK, planned(model(dense(64, "relu"), attention, loss=None))) == ()
+
+
+def test_one_unit_for_several_classes_is_told_once():
+    """By output-units-mismatch."""
+    assert findings(CHECK, trained(1, "softmax", SPARSE)) == ()
+    assert findings(CHECK, trained(1, "linear", SPARSE)) == ()
+
+
+# -- regression --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("activation", "labels"), [("sigmoid", AMOUNTS), ("tanh", AMOUNTS), ("relu", AMOUNTS - 50)])
+def test_labels_that_the_activation_cannot_give(activation, labels):
+    finding = one(trained(1, activation, MSE, labels))
+    assert finding.severity is Severity.CRITICAL
+    assert "lie beyond" in finding.summary
+    assert edits(finding) == {"activation": "linear"}
+
+
+@pytest.mark.parametrize(("share", "fires"), [(0.005, False), (0.02, True)])
+def test_a_few_outliers_do_not_matter(share, fires):
+    labels = np.linspace(0, 1, N)
+    labels[: int(share * N)] = 3.0
+    assert bool(findings(CHECK, trained(1, "sigmoid", MSE, labels))) == fires
+
+
+@pytest.mark.parametrize(
+    ("labels", "severity"), [(None, Severity.WARNING), (ONE_HOT, Severity.INFO), (9 * ONE_HOT + 0.5, Severity.CRITICAL)]
+)
+def test_softmax_for_a_regression_loss(labels, severity):
+    assert one(trained(10, "softmax", MSE, labels)).severity is severity
+
+
+def test_poisson_needs_a_positive_rate():
+    assert edits(one(trained(1, "linear", "poisson"))) == {"activation": "softplus"}
+
+
+def test_hinge_needs_both_signs():
+    assert one(trained(1, "sigmoid", "hinge", 2 * TWO - 1)).severity is Severity.WARNING
+
+
+# -- sound -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("units", "activation", "loss", "labels"),
+    [
+        (10, "softmax", SPARSE, NUMBERS),
+        (10, "softmax", CATEGORICAL, ONE_HOT),
+        (10, "softmax", "kl_divergence", 0.9 * ONE_HOT + 0.01),
+        (10, "sigmoid", BINARY, SEVERAL),
+        (1, "sigmoid", BINARY, TWO),
+        (1, "linear", MSE, AMOUNTS),
+        (1, "relu", MSE, AMOUNTS + 3),
+        (1, "sigmoid", MSE, TWO),
+        (784, "sigmoid", MSE, None),
+        (784, "sigmoid", BINARY, None),
+        (1, "tanh", MSE, None),
+        (1, "tanh", "hinge", 2 * TWO - 1),
+        (1, "linear", "hinge", 2 * TWO - 1),
+        (10, "softmax", MSE, 0.9 * ONE_HOT + 0.01),
+        (1, "sigmoid", "dice", None),
+        (10, "linear", "cosine_similarity", None),
+        (10, "linear", "my_loss", None),
+    ],
+)
+def test_what_fits(units, activation, loss, labels):
+    assert findings(CHECK, trained(units, activation, loss, labels)) == ()
+
+
+@pytest.mark.parametrize(("units", "loss"), [(10, SPARSE), (10, CATEGORICAL), (1, BINARY)])
+def test_logits_for_a_loss_that_takes_them(units, loss):
+    assert findings(CHECK, trained(units, "linear", loss, from_logits=True)) == ()
+
+
+@pytest.mark.parametrize("activation", [None, Activation("mine", Curve.UNKNOWN)])
+def test_an_activation_that_is_not_known(activation):
+    blueprint = SICK.model
+    output = dataclasses.replace(blueprint.outputs[0], activation=activation)
+    assert findings(CHECK, planned(dataclasses.replace(blueprint, outputs=(output,)))) == ()
+
+
+# -- metrics -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("units", "activation", "loss", "metric"),
+    [
+        (10, "softmax", SPARSE, "binary_accuracy"),
+        (10, "softmax", SPARSE, "categorical_accuracy"),
+        (10, "softmax", CATEGORICAL, "sparse_categorical_accuracy"),
+        (1, "sigmoid", BINARY, "categorical_accuracy"),
+    ],
+)
+def test_a_metric_that_reads_the_output_in_another_way(units, activation, loss, metric):
+    finding = one(trained(units, activation, loss, metrics=(metric,)))
+    assert finding.severity is Severity.WARNING
+    assert finding.fixes[0].id == "fix-metric"
+
+
+def test_accuracy_of_a_regression_is_worth_a_word():
+    assert one(trained(1, "linear", MSE, AMOUNTS, metrics=("accuracy",))).severity is Severity.INFO
+
+
+@pytest.mark.parametrize(
+    ("units", "activation", "loss", "metric"),
+    [
+        (10, "softmax", SPARSE, "accuracy"),
+        (10, "softmax", SPARSE, "sparse_categorical_accuracy"),
+        (1, "sigmoid", BINARY, "binary_accuracy"),
+        (1, "linear", MSE, "mean_absolute_error"),
+        (1, "sigmoid", MSE, "accuracy"),
+    ],
+)
+def test_metrics_that_fit(units, activation, loss, metric):
+    assert findings(CHECK, trained(units, activation, loss, metrics=(metric,))) == ()
+
+
+def test_without_a_model_it_cannot_look():
+    (outcome,) = report(CHECK, planned()).outcomes
+    assert outcome.reason.startswith("no model")
