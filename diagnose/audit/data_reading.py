@@ -68,9 +68,9 @@ def spread(count: int, most: int) -> NDArray[np.int64]:
     """
     if count <= most:
         return np.arange(count)
-    edges = np.linspace(0, count, most + 1)
-    drawn = edges[:-1] + np.random.default_rng(0).random(most) * np.diff(edges)
-    return np.minimum(drawn.astype(np.int64), count - 1)
+    edges = np.linspace(0, count, most + 1).astype(np.int64)
+    drawn: NDArray[np.int64] = np.random.default_rng(0).integers(edges[:-1], edges[1:])
+    return drawn
 
 
 def one_line(error: BaseException) -> str:

@@ -352,11 +352,22 @@ class _Reader:
         if self._feed.is_endless:
             notes.append(f"{self._split} never ends: its first {taken:,} samples were looked at, each once")
         elif self.total is None or taken < self.total:
-            of = "" if self.total is None else f" of {self.total:,}"
-            reach = ", spread over all of them" if self.is_over else f" from the first {self._seen:,}"
-            reach = reach if self._feed.get is None or self.is_over else ""
-            notes.append(f"{taken:,}{of} {self._split} samples were looked at{reach}")
+            notes.append(self._reach(taken))
         return tuple(notes)
+
+    def _reach(self, taken: int) -> str:
+        """Return which samples were looked at, where it was not all of them."""
+        of = "" if self.total is None else f"of {self.total:,} "
+        looked = f"{of}{self._split} samples were looked at"
+        if self.is_over:
+            return f"{taken:,} {looked}, spread over all of them"
+        if self._feed.get is not None:
+            return f"{taken:,} {looked}"
+        return (
+            f"the first {taken:,} {looked}"
+            if taken == self._seen
+            else f"{taken:,} {looked}, of the first {self._seen:,}"
+        )
 
     def _read_all(self) -> None:
         """Read until the end, or until it is enough; in a thread that nobody may be waiting for any more."""
@@ -485,8 +496,8 @@ def _of_one_shape(parts: Sequence[_Kept], split: str) -> tuple[tuple[_Kept, ...]
     if len(sizes) == 1:
         return tuple(parts), ()
     kept = tuple(part for part in parts if part.batch.picture_shapes == usual)
-    others = sum(sizes.values()) - count
-    return kept, (f"{split}: {others:,} pictures of other sizes than {usual[0]} were left out",)
+    total = sum(sizes.values())
+    return kept, (f"{split}: of {total:,} samples {total - count:,} left out, not of the usual size {usual[0]}",)
 
 
 def _joined(batches: Sequence[Batch], split: str) -> Batch:

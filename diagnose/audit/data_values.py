@@ -124,6 +124,8 @@ def plain(values: Any, name: str) -> Array:
         return _texts(array)
     if array.dtype.kind == "O":
         return _of_objects(array, name)
+    if array.dtype.names:
+        raise ReadError(f"{name} is of type {array.dtype}", "give numbers or text")
     try:
         return array.astype(np.float32)  # bfloat16 and float8
     except (TypeError, ValueError):
