@@ -59,7 +59,7 @@ def load_data(config: Config | str, settings: Mapping[str, Any] | None = None) -
         return scattered.load(config)
     from recipes.data import assembling
 
-    found = _find(source, config)
+    found = find(source, config)
     if not isinstance(found, Data):
         return assembling.assemble(found, config.data)
     if not config.data.validation or config.data.folds > 1:
@@ -70,18 +70,24 @@ def load_data(config: Config | str, settings: Mapping[str, Any] | None = None) -
     return found
 
 
-def _find(source: str, config: Config) -> Any:
-    """Return what the loader finds: a `Source`, or of the user's own function also `Data`."""
+def find(source: str, config: Config) -> Any:
+    """Return what the loader finds: a `Source`, or of the user's own function also `Data`.
+
+    Raises
+    ------
+    DataError
+        As of `load_data`.
+    """
     path = Path(source)
     if source in BUILTIN:
         from recipes.data import builtin
 
-        _check_heeded(config, source, "target", "group", "ignore")
+        check_heeded(config, source, "target", "group", "ignore")
         return builtin.load(source)
     if path.is_dir():
         from recipes.data import image_folder
 
-        _check_heeded(config, source, "target", "group", "ignore")
+        check_heeded(config, source, "target", "group", "ignore")
         return image_folder.load(path, config.data)
     if path.suffix.lower() in _TABLES:
         from recipes.data import table
@@ -90,7 +96,7 @@ def _find(source: str, config: Config) -> Any:
     if path.suffix.lower() == ".npz":
         from recipes.data import npz
 
-        _check_heeded(config, source, "target", "ignore")
+        check_heeded(config, source, "target", "ignore")
         return npz.load(path, config.data)
     if ":" in source and not path.exists():
         from recipes.data import user
@@ -99,7 +105,7 @@ def _find(source: str, config: Config) -> Any:
     raise DataError(_unknown(source, path))
 
 
-def _check_heeded(config: Config, source: str, *names: str) -> None:
+def check_heeded(config: Config, source: str, *names: str) -> None:
     """Refuse settings about columns where there are none: what is set and does nothing misleads."""
     for name in names:
         if getattr(config.data, name):

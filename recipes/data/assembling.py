@@ -53,11 +53,7 @@ def assemble(source: Source, config: DataConfig) -> Data:
 
 
 def _assemble(source: Source, config: DataConfig) -> Data:
-    drawn = len(source.parts["train"]) if "train" in source.parts else 0  # the test is drawn of these alone
-    if not config.validation or config.folds > 1:
-        source = _with_validation_in_training(source)
-    labels = _encode(source, config)
-    places = _places(source, labels, config, drawn)
+    source, labels, places = arrange(source, config)
     task = labels["train"].task(places["train"][1])
     prepared = (_images if source.kind == "image" else _vectors)(source, places, config)
     splits = {
@@ -74,6 +70,26 @@ def _assemble(source: Source, config: DataConfig) -> Data:
     )
     train, validation, test = (splits[name] for name in SPLITS)
     return Data(facts, train, validation, test, prepared.preprocessing, prepared.columns)
+
+
+def arrange(source: Source, config: DataConfig) -> tuple[Source, dict[str, Targets], Places]:
+    """Return the parts of the data, their targets encoded, and where the samples of each split are in them.
+
+    Parameters
+    ----------
+    source, config
+        As of `assemble`.
+
+    Raises
+    ------
+    DataError
+        Targets that make no task, or too few samples.
+    """
+    drawn = len(source.parts["train"]) if "train" in source.parts else 0  # the test is drawn of these alone
+    if not config.validation or config.folds > 1:
+        source = _with_validation_in_training(source)
+    labels = _encode(source, config)
+    return source, labels, _places(source, labels, config, drawn)
 
 
 def _with_validation_in_training(source: Source) -> Source:

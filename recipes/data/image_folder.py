@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -103,8 +104,46 @@ def load(folder: Path, config: DataConfig) -> Source:
     DataError
         There are no classes, or no image of one can be decoded.
     """
-    try:
+    with _told_of(folder):
         return _load(folder, config)
+
+
+def find(folder: Path, config: DataConfig, most: int) -> Source:
+    """Return the images in a folder by the names of their files, none of them decoded.
+
+    Parameters
+    ----------
+    folder, config
+        As of `load`.
+    most
+        So many files tell the size of all.
+
+    Raises
+    ------
+    DataError
+        There are no classes, or no file of those that were looked at is an image.
+    """
+    with _told_of(folder):
+        classes, files, others = _scan(folder)
+        rows = np.unique(np.linspace(0, len(files) - 1, min(most, len(files))).astype(np.int64))
+        headers, failures = _each(
+            [files[row] for row in rows], lambda file: _Header(*images.header(file.path)), "reading"
+        )
+        files = [file for file in files if file.name not in failures]
+        shape = _shape(list(headers.values()), config.image_size)
+        _check_classes(classes, files, failures)
+        parts = {
+            split: _part(split, files, classes, _Decoded(None, {}, {}), shape)
+            for split in dict.fromkeys(file.split for file in files)
+        }
+        return Source(folder.resolve().name, "image", parts, tuple(classes), notes=_notes(failures, others))
+
+
+@contextmanager
+def _told_of(folder: Path) -> Iterator[None]:
+    """Name the folder in errors."""
+    try:
+        yield
     except OSError as error:
         raise DataError(f"{folder}: {error.strerror or error}") from None
     except DataError as error:

@@ -40,19 +40,35 @@ def load(path: Path, config: DataConfig) -> Source:
     DataError
         It is broken, holds Python objects, or inflates to more than there is room for.
     """
+    found = read(path, config)
+    try:
+        return arrays.source(path.name, found, config.cache, config.group)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+
+
+def read(path: Path, config: DataConfig) -> dict[str, NDArray[Any]]:
+    """Return the arrays that hold data (see `recipes.data.arrays.wanted`), as they are in the file.
+
+    Parameters
+    ----------
+    path, config
+        As of `load`.
+
+    Raises
+    ------
+    DataError
+        As of `load`.
+    """
     if path.exists() and not path.is_file():  # reading a pipe would never end
         raise DataError(f"{path}: is no ordinary file; name an .npz file with data.source")
     try:
         with zipfile.ZipFile(path) as archive:
-            found = _read(archive, path, config)
+            return _read(archive, path, config)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}; name an .npz file with data.source") from None
     except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise DataError(f"{path}: the archive is broken ({error}); write it again with numpy.savez") from None
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from None
-    try:
-        return arrays.source(path.name, found, config.cache, config.group)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
 

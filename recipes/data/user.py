@@ -38,23 +38,62 @@ def load(name: str, config: Config) -> Source | Data:
     DataError
         The function cannot be imported or fails, with the line of the user's; or returns nothing that is known.
     """
-    function = user_code.function(name, DataError)
-    found = user_code.call(name, function, config, error=DataError)
+    found = call(name, config)
     try:
         return found if isinstance(found, Data) else _source(found, name, config)
     except DataError as error:
         raise DataError(f"{name}: {error}") from None
 
 
+def call(name: str, config: Config) -> Any:
+    """Return what the user's function returns.
+
+    Parameters
+    ----------
+    name, config
+        As of `load`.
+
+    Raises
+    ------
+    DataError
+        The function cannot be imported or fails, with the line of the user's.
+    """
+    return user_code.call(name, user_code.function(name, DataError), config, error=DataError)
+
+
 def _source(found: Any, name: str, config: Config) -> Source:
     title = name.rpartition(":")[2]
+    return in_table(found, title, config) or arrays.source(
+        title, in_arrays(found, config), config.data.cache, config.data.group
+    )
+
+
+def in_table(found: Any, title: str, config: Config) -> Source | None:
+    """Return a pandas frame, or a frame and its target, as a table; None: it is none.
+
+    Raises
+    ------
+    DataError
+        As of `recipes.data.table.load`.
+    """
     if isinstance(found, pd.DataFrame):
         return table.of_frame(found, title, config.data)
     if isinstance(found, tuple | list) and len(found) == 2 and isinstance(found[0], pd.DataFrame):
         return _frame_and_target(found[0], found[1], title, config)
+    return None
+
+
+def in_arrays(found: Any, config: Config) -> dict[str, NDArray[Any]]:
+    """Return what is no table as arrays by the names that `recipes.data.arrays` knows.
+
+    Raises
+    ------
+    DataError
+        It is none of the forms that are known, or the configuration takes it for a table.
+    """
     if config.data.target or config.data.ignore:
         raise DataError("data.target and data.ignore are for tables, and the function returns none; leave them out")
-    return arrays.source(title, _arrays(found), config.data.cache, config.data.group)
+    return _arrays(found)
 
 
 def _frame_and_target(frame: pd.DataFrame, target: Any, title: str, config: Config) -> Source:
@@ -69,7 +108,6 @@ def _frame_and_target(frame: pd.DataFrame, target: Any, title: str, config: Conf
 
 
 def _arrays(found: Any) -> dict[str, NDArray[Any]]:
-    """Return arrays by the names that `recipes.data.arrays` knows."""
     if isinstance(found, Mapping):
         return {str(name): _array(values, str(name)) for name, values in found.items()}
     if _is_dataset(found):
