@@ -128,8 +128,8 @@ def _statistics(features: FloatArray, shuffled: FloatArray) -> dict[str, FloatAr
 
 def _products(columns: FloatArray) -> FloatArray:
     left, right = np.triu_indices(columns.shape[1], k=1)
-    products = columns[:, left] * columns[:, right]
-    return standardized(products) if products.shape[1] else columns
+    products = standardized(columns[:, left] * columns[:, right])
+    return products if products.shape[1] else columns
 
 
 def _square_distances(features: FloatArray) -> FloatArray:

@@ -149,7 +149,7 @@ def _label_finding(text: str, value: float, sides: tuple[float, float], split: S
 
 
 def _of_inputs(encoding: Encoding, split: Split, options: Options) -> Iterator[Finding]:
-    if split not in encoding.splits:
+    if split not in encoding.splits or not encoding.columns:
         return
     train, other = encoding.splits[Split.TRAIN].values, encoding.splits[split].values
     tests = [ks(train[:, place], other[:, place]) for place in range(train.shape[1])]

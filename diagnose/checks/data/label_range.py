@@ -103,6 +103,8 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
         return
     kinds = {labels.name: labels for labels in labels_of(run)}
     for name, array in data.training.labels.items():
+        if not array.ndim:
+            continue
         found = _of_output(run, data, name, array, kinds.get(name), options)
         yield from (each for _, each in zip(range(1), found, strict=False))
 
@@ -125,7 +127,7 @@ def _of_output(
         return
     for split, sample in data.splits.items():
         given = sample.labels.get(name)
-        if given is None or not given.size or not is_numeric(given):
+        if given is None or not given.ndim or not given.size or not is_numeric(given):
             continue
         values = given[: max(1, _MOST // max(1, given[:1].size))].astype(np.float64)
         if np.isfinite(values).any():

@@ -110,10 +110,12 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     data = run.data
     if data is None or not len(data.training):
         return
+    rows = drawn(len(data.training), MOST_SAMPLES)
+    known = row_keys(data.training.inputs, data.training.inputs, rows)
     for split, sample in data.splits.items():
         if split is Split.TRAIN or not len(sample) or set(sample.inputs) != set(data.training.inputs):
             continue
-        copies = _exact(data, sample, options)
+        copies = _exact(data, rows, known, sample, options)
         if copies is None and not data.is_sequence:
             copies = _near(data, split, options)
         if copies is not None:
@@ -129,10 +131,10 @@ def _exceeds(count: int, of: int, within: int, among: int, options: Options) -> 
     return among > 0 and wilson(count, of, _Z)[0] > wilson(within, among, _Z)[1] + options.excess
 
 
-def _exact(data: DataSample, sample: SplitSample, options: Options) -> _Copies | None:
-    train = data.training
-    rows, others = drawn(len(train), MOST_SAMPLES), drawn(len(sample), MOST_SAMPLES)
-    known = row_keys(train.inputs, train.inputs, rows)
+def _exact(
+    data: DataSample, rows: NDArray[np.intp], known: list[bytes], sample: SplitSample, options: Options
+) -> _Copies | None:
+    train, others = data.training, drawn(len(sample), MOST_SAMPLES)
     looked_at = row_keys(sample.inputs, train.inputs, others)
     place_of = {key: int(row) for key, row in zip(known, rows, strict=True) if key}
     pairs = [(int(row), place_of[key]) for key, row in zip(looked_at, others, strict=True) if key in place_of]

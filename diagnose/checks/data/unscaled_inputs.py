@@ -14,7 +14,8 @@ lie under `smallest_spread`; the widest must not be `scale_ratio` times the narr
 `offset` deviations (and more than 1) from zero. Columns that are mostly one value (one-hot columns, counts of rare
 words) do not count. A column whose farthest value is `tail` interquartile ranges from the middle has long tails. Where
 the model begins with a normalization, an embedding, or something unknown, nothing is said; pixels with the mean taken
-off, as several backbones expect them, are fine. It is a `warning` where the arrays go into ``fit`` as they are or the model is known, else an `info`.
+off, as several backbones expect them, are fine. It is a `warning` where the arrays go into ``fit`` as they are or the
+model is known, else an `info`.
 
 Why it matters
 --------------
