@@ -6,6 +6,7 @@ names, ``my_model.py:build``, is run.
 
 from __future__ import annotations
 
+import copy
 import re
 import warnings
 from collections.abc import Mapping
@@ -14,8 +15,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from diagnose.audit import source_code, stored
-from diagnose.audit.vetting import UnknownPartError, bounded_variables, printable_names, vet
+from diagnose.audit import legacy, source_code, stored
+from diagnose.audit.vetting import UnknownPartError, build, printable_names, vet
 from diagnose.readers.base import ReadError
 from diagnose.readers.keras_model import is_function_name
 
@@ -88,16 +89,17 @@ def _built(found: stored.Stored) -> tuple[Any, tuple[str, ...]]:
     compilation = found.config.pop("compile_config", None) if found.training is None else found.training
     is_legacy = "module" not in found.config
     if is_legacy:
-        found.config["config"] = _without_tuples(found.config.get("config"))
+        found.config["config"] = legacy.brought_up(found.config.get("config"))
     vet(found.config)
     _without_compilations(found.config)
     printable_names(found.config)
-    with bounded_variables(), warnings.catch_warnings():
+    make = legacy.model_of if is_legacy else _from_config
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            model = _from_legacy(found.config) if is_legacy else _from_config(found.config)
+            model = build(lambda: make(copy.deepcopy(found.config)))  # Keras takes it apart
             _check_model(model)
-            note = _compile(model, compilation, is_legacy=is_legacy) if compilation else ""
+            note = build(lambda: _compile(model, compilation, is_legacy=is_legacy)) if compilation else ""
         except ReadError:
             raise
         except RecursionError:
@@ -115,20 +117,13 @@ def _from_config(config: dict[str, Any]) -> Any:
         return keras.saving.deserialize_keras_object(config, safe_mode=True)
 
 
-def _from_legacy(config: dict[str, Any]) -> Any:
-    """Build a configuration of Keras 2, or of an HDF5 file, as Keras does when it loads one."""
-    from keras.src.legacy.saving import saving_options, saving_utils
-    from keras.src.saving.serialization_lib import SafeModeScope
-
-    with saving_options.keras_option_scope(use_legacy_config=True), SafeModeScope(True):
-        return saving_utils.model_from_config(config)
-
-
 def _check_model(model: Any) -> None:
     import keras
 
     if not isinstance(model, keras.Model):
         raise ReadError(f"is the configuration of a {type(model).__name__}, and of no model", stored.SAVE_AGAIN)
+    if not model.layers:
+        raise ReadError("is the configuration of a model without layers", stored.SAVE_AGAIN)
 
 
 def _compile(model: Any, compilation: Any, *, is_legacy: bool) -> str:
@@ -141,12 +136,10 @@ def _compile(model: Any, compilation: Any, *, is_legacy: bool) -> str:
     try:
         vet(compilation)
         if is_legacy:
-            from keras.src.legacy.saving import saving_utils
-
-            settings = saving_utils.compile_args_from_training_config(compilation)
+            settings = legacy.compilation_of(compilation)
         else:
-            settings = {"optimizer": None, **keras.saving.deserialize_keras_object(compilation, safe_mode=True)}
-        model.compile(**settings)
+            settings = keras.saving.deserialize_keras_object(compilation, safe_mode=True)
+        model.compile(**{"optimizer": None, **settings})
     except UnknownPartError as error:
         return f"The model is looked at without its loss and optimizer: its compilation {error.what}."
     except ReadError:
@@ -162,15 +155,6 @@ def _without_compilations(config: Any) -> None:
         config.pop("compile_config", None)
     for value in config.values() if isinstance(config, dict) else config if isinstance(config, list) else ():
         _without_compilations(value)
-
-
-def _without_tuples(config: Any) -> Any:
-    """Return a configuration of Keras 2 with the tuples and shapes that it marks as plain lists."""
-    if isinstance(config, dict):
-        if config.get("class_name") in ("__tuple__", "TensorShape") and isinstance(config.get("items"), list):
-            return [_without_tuples(item) for item in config["items"]]
-        return {key: _without_tuples(value) for key, value in config.items()}
-    return [_without_tuples(item) for item in config] if isinstance(config, list) else config
 
 
 def _failure(error: Exception) -> ReadError:

@@ -12,7 +12,7 @@ import inspect
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from diagnose.audit.stored import SAVE_AGAIN
@@ -27,10 +27,14 @@ MAX_OBJECTS = 100_000
 MAX_SIZE = 100_000_000
 #: Settings of which Keras makes an array, or a list, without it being a weight.
 MAX_BY_SETTING = {"num_thresholds": 1_000_000, "fft_length": 16_384, "frame_length": 16_384, "num_mel_bins": 16_384}
-#: Numbers in all variables: 4 GB in float32.
-MAX_PARAMETERS = 1_000_000_000
+#: Numbers in all variables: 2 GB in float32. The largest of keras.applications has 350 million.
+MAX_PARAMETERS = 500_000_000
+#: From here on a model is built twice, first without a single number.
+MANY_PARAMETERS = 50_000_000
 #: Whole numbers that are no sizes.
-_NO_SIZES = ("seed", "shared_object_id", "decay_steps", "first_decay_steps", "warmup_steps", "boundaries", "mask_value", "value")
+_NO_SIZES = (
+    "seed", "shared_object_id", "decay_steps", "first_decay_steps", "warmup_steps", "boundaries", "mask_value", "value",
+)  # fmt: skip
 
 #: Where Keras' own parts are; ``keras`` itself has Sequential, Model, DTypePolicy ...
 _PUBLIC = (
@@ -168,7 +172,7 @@ def _check_size(key: str, value: int, holder: Mapping[str, Any]) -> None:
 def _is_keras_class(name: str, module: str | None) -> bool:
     """Whether Keras has such a part, and it is one of which models are made."""
     if module is None:
-        places: tuple[str, ...] = (*_PUBLIC, "keras.src.models.functional")
+        places: tuple[str, ...] = (*_PUBLIC, "keras.src.models.functional")  # of Keras 2, and of HDF5 files
     elif module in _PUBLIC or module.startswith(_INTERNAL):
         places = (module,)
     else:
@@ -243,9 +247,46 @@ def printable_names(config: Any) -> None:
                 one[key] = printable(value) or "_"
 
 
+def build(make: Callable[[], Any]) -> Any:
+    """Return what a function builds, where its variables stay within `MAX_PARAMETERS`.
+
+    Few variables are made at once. Before many are, they are counted without any of them being allocated, for the one
+    that is too large may come last.
+
+    Parameters
+    ----------
+    make
+        Builds a model; may be called up to three times.
+
+    Raises
+    ------
+    ReadError
+        There would be more variables.
+    """
+    try:
+        with _counted(MANY_PARAMETERS):
+            return make()
+    except _ManyError:
+        pass
+    try:
+        with _counted(MAX_PARAMETERS), _unallocated():
+            make()
+        with _counted(MAX_PARAMETERS):
+            return make()
+    except _ManyError:
+        raise ReadError(
+            f"has more than {MAX_PARAMETERS:,} parameters, too many to build it for an audit",
+            "check the sizes of its layers, or name the function that makes it: my_model.py:build",
+        ) from None
+
+
+class _ManyError(BaseException):
+    """Too many parameters; no exception, for Keras catches and rewords those."""
+
+
 @contextmanager
-def bounded_variables() -> Iterator[None]:
-    """Refuse variables beyond `MAX_PARAMETERS` while a model is built, before they are allocated."""
+def _counted(limit: int) -> Iterator[None]:
+    """Raise before a variable is made with which there are more than so many numbers."""
     import keras
 
     owner = next(cls for cls in keras.Variable.__mro__ if "__init__" in vars(cls))
@@ -256,11 +297,8 @@ def bounded_variables() -> Iterator[None]:
         nonlocal made
         if isinstance(shape, list | tuple) and all(isinstance(size, int) for size in shape):
             made += math.prod(shape)
-            if made > MAX_PARAMETERS:
-                raise ReadError(
-                    f"has more than {MAX_PARAMETERS:,} parameters, too many to build it for an audit",
-                    "check the sizes of its layers; nothing of that size was allocated",
-                )
+            if made > limit:
+                raise _ManyError
         original(self, initializer, shape, *more, **named)
 
     owner.__init__ = counted
@@ -268,3 +306,18 @@ def bounded_variables() -> Iterator[None]:
         yield
     finally:
         owner.__init__ = original
+
+
+@contextmanager
+def _unallocated() -> Iterator[None]:
+    """Make variables without their numbers, as Keras does when it traces; what fails so is left to the real attempt."""
+    import keras
+    from keras.src.backend.common import global_state
+
+    waiting = "uninitialized_variables"  # Keras would make them up for at the end of the next such scope
+    before = global_state.get_global_attribute(waiting)
+    try:
+        with suppress(Exception), keras.StatelessScope(initialize_variables=False):
+            yield
+    finally:
+        global_state.set_global_attribute(waiting, before or [])
