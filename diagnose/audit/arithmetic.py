@@ -184,11 +184,10 @@ def _recurrent(layer: Any, given: Tensors, made: Tensors) -> int:
 
 
 def _convolutional_recurrent(layer: Any, given: Tensors, made: Tensors) -> int:
-    steps, shape = given[0][1] or 0, given[0][1:]
-    places = layer.cell.compute_output_shape(shape)
-    places = places[0] if isinstance(places[0], tuple | list) else places
+    steps = given[0][1] or 0
+    step = made[0] if not layer.return_sequences else (made[0][0], *made[0][2:])
     kernels = _multiply_adds(layer.cell.kernel) + _multiply_adds(layer.cell.recurrent_kernel)
-    return 2 * steps * _places(layer, places) * kernels
+    return 2 * steps * _places(layer, step) * kernels
 
 
 def _attention(layer: Any, given: Tensors, made: Tensors) -> int:

@@ -48,17 +48,22 @@ def optimizer_of(model: keras.Model) -> Optimizer | None:
         return None
     optimizer = inner_optimizer(outer)
     settings: dict[str, Any] = {}
-    rate = schedule = None
     with suppress(Exception):  # an optimizer of the user's may have no configuration
         settings = plain_settings(optimizer.get_config())
-    with suppress(Exception):
-        schedule = getattr(optimizer, "_learning_rate", None)
-        is_schedule = isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule)
-        rate = short(keras.ops.convert_to_numpy(schedule(0) if is_schedule else optimizer.learning_rate))
-        if is_schedule:
-            settings["schedule"] = type(schedule).__name__
-    settings = {key: value for key, value in settings.items() if value is not None and key != "learning_rate"}
-    return Optimizer(type(optimizer).__name__.lower(), rate, settings)
+    settings.pop("learning_rate", None)
+    rate: Any = getattr(optimizer, "_learning_rate", None)
+    if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+        settings["schedule"] = type(rate).__name__
+    settings = {key: value for key, value in settings.items() if value is not None}
+    return Optimizer(type(optimizer).__name__.lower(), _first_rate(optimizer, rate), settings)
+
+
+def _first_rate(optimizer: Any, rate: Any) -> float | None:
+    """Return the learning rate of the first step, whatever it is given by."""
+    with suppress(Exception):  # a schedule of the user's
+        is_schedule = isinstance(rate, keras.optimizers.schedules.LearningRateSchedule)
+        return short(keras.ops.convert_to_numpy(rate(0) if is_schedule else optimizer.learning_rate))
+    return None
 
 
 def _for_each(given: Any, model: keras.Model, names: Sequence[str]) -> list[Any]:
@@ -92,7 +97,9 @@ def _loss(given: Any) -> Loss:
         settings = dict(given.keywords)
         name, given = called(given.func), given.func
     with suppress(Exception):  # a loss of the user's may have no configuration
-        settings |= given.get_config() if isinstance(given, keras.losses.Loss) else {}
+        settings |= (
+            getattr(given, "_fn_kwargs", {}) | given.get_config() if isinstance(given, keras.losses.Loss) else {}
+        )
     return Loss(
         name,
         is_custom=_is_custom(given),

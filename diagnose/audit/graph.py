@@ -7,11 +7,14 @@ of which nothing is known, or, for the model itself, a list of layers.
 
 from __future__ import annotations
 
+import inspect
 import math
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -22,7 +25,7 @@ from diagnose.audit.compilation import losses_of, metrics_of, optimizer_of
 from diagnose.audit.configuration import plain_settings
 from diagnose.audit.functions import activation_of, is_user_written
 from diagnose.audit.tracing import inputs_as_built, nodes_put_back, trace
-from diagnose.blueprint import Activation, Blueprint, Curve, Initializer, Layer, Output, Shape
+from diagnose.blueprint import Activation, Blueprint, Curve, Initializer, Layer, Loss, Output, Shape
 from diagnose.live.facts import called, initializer_of, settings_of
 
 #: More numbers than these under a penalty are not summed up.
@@ -45,6 +48,12 @@ def blueprint_of(
     lines
         ``id`` of a layer -> line of the user's source that makes it.
     """
+    with warnings.catch_warnings():  # of Keras, as it puts functions of the user's into words
+        warnings.simplefilter("ignore")
+        return _blueprint(model, batch_size, lines)
+
+
+def _blueprint(model: keras.Model, batch_size: int | None, lines: Mapping[int, int]) -> Blueprint:
     walk = _walked(model)
     layers = _layers(model, walk.parts, lines)
     names = {id(part): layer.name for part, layer in zip(walk.parts, layers, strict=True)}
@@ -120,8 +129,12 @@ class _End:
 
 def _walked(model: keras.Model) -> _Walk:
     walk = _Walk(model)
-    with suppress(Exception), nodes_put_back(model):
-        walk.model()
+    try:
+        with nodes_put_back(model):
+            walk.model()
+    except Exception:  # whatever a model of the user's may do that no model of Keras' does
+        walk.is_whole = False
+        walk.notes.append(f"{model.name} could not be looked at to its end.")
     return walk
 
 
@@ -245,7 +258,14 @@ class _Walk:
             return None
         shapes = [tuple(tensor.shape) for tensor in node.input_tensors]
         traced = self._traced(operation, node.arguments.args, node.arguments.kwargs, shapes)
-        return None if traced is None or not _takes_all_variables(operation, traced) else (traced, sources)
+        return None if traced is None or self._loses_variables(operation, traced) else (traced, sources)
+
+    def _loses_variables(self, container: keras.Layer, function: keras.Function) -> bool:
+        """Whether a container has variables that no call of its graph is seen to take."""
+        nodes = [node for depth in function._nodes_by_depth.values() for node in depth]
+        taken = [variable for node in nodes for variable in _variables_of(node)]
+        taken += [variable for part in self.parts for variable in part.variables]
+        return not {id(variable) for variable in taken}.issuperset(map(id, _weights(container)))
 
     def _traced(self, operation: Any, args: Any, kwargs: Any, shapes: list[Shape]) -> keras.Function | None:
         """Trace a container once for each kind of input."""
@@ -304,7 +324,12 @@ class _Walk:
         return self._found.setdefault(id(layer), part)
 
     def _rest(self, container: keras.Layer, place: _Place) -> None:
-        """Note the layers of a container that its graph does not reach, those without weights apart if it has one."""
+        """Note the variables and layers of a container that no graph reaches; without weights only if there is none."""
+        taken = {id(variable) for part in self.parts for variable in part.variables}
+        own = tuple(variable for variable in _own_variables(container) if id(variable) not in taken)
+        if own and id(container) not in self._found:
+            self._note_rest(container)
+            self._found[id(container)] = _Part(container, place.containers[:-1], place.is_trainable, variables=own)
         for layer in _sublayers(container):
             if id(layer) in self._found or isinstance(layer, keras.layers.InputLayer):
                 continue
@@ -326,7 +351,7 @@ class _Walk:
     def _note_rest(self, layer: keras.Layer) -> None:
         if self.ends:
             self.is_whole = False
-            self.notes.append(f"{layer.name} is not reached from the inputs of the model.")
+            self.notes.append(f"{layer.name} has weights that are not reached from the inputs of the model.")
 
 
 def _own_function(operation: Any) -> keras.Function | None:
@@ -358,11 +383,17 @@ def _aligned(
 
 
 def _written_training(node: Any) -> bool | None:
-    """Return the ``training`` argument of a call, as it stands in the graph."""
-    written = node.arguments.kwargs.get("training")
-    if written is None and isinstance(node.operation, keras.Model) and len(node.arguments.args) > 1:
-        written = node.arguments.args[1]
-    return written if isinstance(written, bool) else None
+    """Return the ``training`` argument of a call, as the user has written it.
+
+    Keras writes a layer's own default into the graph as well: what equals that is taken for it.
+    """
+    arguments, call = node.arguments, getattr(node.operation, "call", None)
+    with suppress(TypeError, ValueError):  # of the user's, and of another form
+        signature = inspect.signature(call)  # type: ignore[arg-type]
+        written = signature.bind_partial(*arguments.args, **arguments.kwargs).arguments.get("training")
+        default = signature.parameters["training"].default if "training" in signature.parameters else None
+        return written if isinstance(written, bool) and written is not default else None
+    return None
 
 
 def _variables_of(node: Any) -> tuple[Any, ...]:
@@ -376,12 +407,10 @@ def _weights(layer: keras.Layer) -> tuple[Any, ...]:
     return _told(lambda: tuple(layer.weights), ())
 
 
-def _takes_all_variables(container: keras.Layer, function: keras.Function) -> bool:
-    """Whether the operations of a container are given all variables that are its own, so that none is lost."""
-    inside = {id(variable) for layer in _sublayers(container) for variable in layer.weights}
-    own = {id(variable) for variable in container.weights} - inside
-    nodes = [node for depth in function._nodes_by_depth.values() for node in depth]
-    return own <= {id(variable) for node in nodes for variable in _variables_of(node)}
+def _own_variables(container: keras.Layer) -> tuple[Any, ...]:
+    """Return the variables that no layer inside a container has."""
+    inside = {id(variable) for layer in _sublayers(container) for variable in _weights(layer)}
+    return tuple(variable for variable in _weights(container) if id(variable) not in inside)
 
 
 def _has_own(model: keras.Model, method: str) -> bool:
@@ -414,7 +443,7 @@ def _layers(model: keras.Model, parts: Sequence[_Part], lines: Mapping[int, int]
     for part, name in zip(parts, names, strict=True):
         variables = [variable for variable in part.variables if id(variable) not in counted]
         counted.update(map(id, variables))
-        fields[id(part)] = _told(lambda part=part: _field(part, fields), None)  # type: ignore[misc]
+        seen = fields[id(part)] = _told(partial(_field, part, fields), None)
         made.append(
             replace(
                 _described(part),
@@ -422,7 +451,7 @@ def _layers(model: keras.Model, parts: Sequence[_Part], lines: Mapping[int, int]
                 inputs=tuple(by_part[id(one)] for one in part.inputs),
                 parameters=_count(variables),
                 trainable_parameters=_count(v for v in variables if id(v) in trained) if part.is_trainable else 0,
-                receptive_field=field.steps if (field := fields[id(part)]) else None,
+                receptive_field=seen.steps if seen else None,
                 line=lines.get(id(part.operation)),
             )
         )
@@ -529,7 +558,7 @@ def _regularization(model: keras.Model) -> float | None:
     penalized = [v for v in model.trainable_variables if getattr(v, "regularizer", None) is not None]
     if _count(penalized) > _MAX_PENALIZED:
         return None
-    return float(sum(float(loss) for loss in model.losses))
+    return float(sum(float(variable.regularizer(variable)) for variable in penalized))
 
 
 # The outputs
@@ -557,15 +586,17 @@ _LINEAR = Activation("linear", Curve.LINEAR)
 def _outputs(model: keras.Model, walk: _Walk, layers: Sequence[Layer], names: Mapping[int, str]) -> tuple[Output, ...]:
     ends = [end for end in walk.ends if end.part is not None]
     called_so = [end.name for end in ends]
-    losses = _told(lambda: losses_of(model, called_so), [None] * len(ends))
-    metrics = _told(lambda: metrics_of(model, called_so), [()] * len(ends))
+    no_losses: list[Loss | None] = [None] * len(ends)
+    no_metrics: list[tuple[str, ...]] = [()] * len(ends)
+    losses = _told(lambda: losses_of(model, called_so), no_losses)
+    metrics = _told(lambda: metrics_of(model, called_so), no_metrics)
     by_name = {layer.name: layer for layer in layers}
     return tuple(
         Output(
             name=end.name,
             layer=names[id(end.part)],
             shape=end.shape,
-            activation=_told(lambda end=end: _last_activation(by_name[names[id(end.part)]], by_name), None),  # type: ignore[misc]
+            activation=_told(partial(_last_activation, by_name[names[id(end.part)]], by_name), None),
             loss=loss,
             metrics=given,
         )
