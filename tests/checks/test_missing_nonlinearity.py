@@ -97,10 +97,12 @@ def test_what_is_not_linear_or_not_known(kind):
     assert findings(CHECK, run) == ()
 
 
-def test_a_linear_bottleneck():
+@pytest.mark.parametrize("width", [16, 96])
+def test_a_linear_bottleneck(width):
+    """MobileNetV3 has one that is as wide as what it is given."""
     run = planned(
         model(
-            conv(96, "relu"), conv(16, given=(None, 28, 28, 96), kernel=1), layer("BatchNormalization"),
+            conv(width, "relu"), conv(16, given=(None, 28, 28, width), kernel=1), layer("BatchNormalization"),
             conv(96, "relu", given=(None, 28, 28, 16), kernel=1), dense(10, "softmax", given=96),
         )
     )  # fmt: skip

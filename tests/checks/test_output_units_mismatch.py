@@ -92,6 +92,15 @@ def test_several_classes_for_one_sigmoid_unit():
     assert edits(finding) == {"units": 10, "activation": "softmax", "loss": SPARSE}
 
 
+def test_a_loss_that_is_named_anew_takes_probabilities():
+    assert edits(one(trained(1, "linear", SPARSE, TWO, from_logits=True))) == {"activation": "sigmoid", "loss": BINARY}
+    assert edits(one(trained(10, "linear", SPARSE, ONE_HOT, from_logits=True))) == {
+        "activation": "softmax",
+        "loss": CATEGORICAL,
+    }
+    assert edits(one(trained(8, "linear", SPARSE, NUMBERS, from_logits=True))) == {"units": 10}
+
+
 # -- the form of the labels --------------------------------------------------------------------------------------------
 
 

@@ -12,9 +12,9 @@ and outputs (a ``warning`` where each hidden layer is narrower than its neighbou
 it is a ``warning`` for two dense layers or two convolutions in a row of which the second takes all that the first
 gives, and nobody else does; a convolution before a dense layer is an ``info``, for it still shares its weights. Not
 counted are factorizations, which have a purpose: a layer narrower than both its neighbours (a bottleneck, the code of
-an autoencoder, a low rank), depthwise, separable and one-dimensional kernels of a pair, dense layers whose output is
-laid out as a picture. Layer and group normalization divide by a statistic of the sample, and max pooling
-picks: both bend.
+an autoencoder, a low rank; of 1×1 convolutions also one that is as wide), depthwise, separable and one-dimensional
+kernels of a pair, dense layers whose output is laid out as a picture. Layer and group normalization divide
+by a statistic of the sample, and max pooling picks: both bend.
 
 Why it matters
 --------------
@@ -185,7 +185,8 @@ def _is_bottleneck(first: Layer, second: Layer) -> bool:
     given, between, made = width_in(first), width_out(first), width_out(second)
     if given is None or between is None or made is None:
         return True  # nobody knows
-    return between < min(given, made)
+    is_pointwise = all(set(kernel_window(layer)) == {1} for layer in (first, second))
+    return between < min(given, made) or (is_pointwise and between <= min(given, made))
 
 
 def _are_crossed(first: tuple[int, ...], second: tuple[int, ...]) -> bool:

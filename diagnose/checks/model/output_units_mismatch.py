@@ -136,39 +136,38 @@ def _fixes(blueprint: Blueprint, output: Output, target: Target | None, why: Mis
 
 
 def _mechanical(blueprint: Blueprint, output: Output, target: Target | None, why: Misfit) -> Fix | None:
-    """Return the edit that makes output, loss and labels meet, where a head can be edited."""
-    if why is Misfit.ROWS:
-        several = target is not None and target.form is Form.MULTI_HOT
-        return None if several else layers.fit_output(output.layer, loss="categorical_crossentropy")
+    """Return the edit that makes output, loss and labels meet, where there is a head that can be edited.
+
+    A loss that is set by its name takes probabilities, so that the activation must be set with it.
+    """
+    is_sure = target is not None and len(blueprint.outputs) == 1
+    has_logits = output.loss is not None and output.loss.from_logits
     head = head_of(blueprint, output)
-    if why is Misfit.AXES or head is None:
+    if why is Misfit.AXES or (target is not None and target.form is Form.MULTI_HOT):
         return None
-    activates = head.name == output.layer and head.activation is not None
+    if why is Misfit.ROWS and not has_logits:
+        return layers.fit_output(output.layer, loss="categorical_crossentropy", is_sure=is_sure)
+    if head is None:
+        return None
     size = "filters" if head.kind in CONVOLUTIONS else "units"
-    logits = output.loss is not None and output.loss.from_logits
-    if why is Misfit.WIDTH:
-        units = target.width if target is not None else None
-        return layers.fit_output(head.name, size=size, units=units)
-    if why is Misfit.TOO_MANY:
-        units = target.classes if target is not None else None
-        return layers.fit_output(head.name, size=size, units=units, is_sure=False)
-    if not activates:
+    if why in (Misfit.WIDTH, Misfit.TOO_MANY):
+        units = None if target is None else target.classes if why is Misfit.TOO_MANY else target.width
+        return layers.fit_output(head.name, size=size, units=units, is_sure=why is Misfit.WIDTH)
+    if head.name != output.layer or head.activation is None:
         return None
+    if why is Misfit.ROWS:
+        return layers.fit_output(head.name, activation="softmax", loss="categorical_crossentropy", is_sure=is_sure)
     classes = 2 if target is None else target.classes
-    if why is Misfit.ONE_UNIT and (classes == 2 or (target is not None and target.form is Form.BINARY)):
-        activation = "" if logits else "sigmoid"
-        return layers.fit_output(
-            head.name, activation=activation, loss="binary_crossentropy", is_sure=target is not None and not logits
-        )
-    if not classes:
+    if why is Misfit.ONE_UNIT and classes == 2:
+        return layers.fit_output(head.name, activation="sigmoid", loss="binary_crossentropy", is_sure=is_sure)
+    if classes < 2:
         return None
-    is_sparse = family_of(output.loss) is Family.SPARSE
-    units = classes if classes > (output.units or 0) else None
+    keeps_loss = family_of(output.loss) is Family.SPARSE
     return layers.fit_output(
         head.name,
-        activation="" if logits and is_sparse else "softmax",
+        activation="" if keeps_loss and has_logits else "softmax",
         size=size,
-        units=units,
-        loss="" if is_sparse else "sparse_categorical_crossentropy",
-        is_sure=not logits or is_sparse,
+        units=classes if classes > (output.units or 0) else None,
+        loss="" if keeps_loss else "sparse_categorical_crossentropy",
+        is_sure=is_sure,
     )
