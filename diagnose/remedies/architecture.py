@@ -216,10 +216,16 @@ def normalize_without_batch(*, addresses: str = "") -> Fix:
         "memory wants.",
         cost="At batches of 32 and more batch normalization is usually a little better in convolutional networks.",
         applicability=Applicability.MANUAL,
-        code=reconfigure(
-            "if isinstance(layer, keras.layers.BatchNormalization):\n"
-            "    return keras.layers.LayerNormalization(name=layer.name)\n"
-        ),
+        code=(
+            "def call(layer, *args, **kwargs):\n"
+            "    if isinstance(layer, keras.layers.BatchNormalization):\n"
+            "        return keras.layers.LayerNormalization(name=layer.name)(*args)\n"
+            "    return layer(*args, **kwargs)\n"
+            "\n\n"
+            "functional = keras.Model(model.inputs, model.outputs)\n"
+            "better = keras.models.clone_model(functional, call_function=call)\n"
+        )
+        + compile_and_fit("better"),
         addresses=addresses,
     )
 

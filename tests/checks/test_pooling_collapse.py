@@ -57,7 +57,7 @@ def test_kernels_that_mostly_meet_padding():
     assert "89 %" in finding.summary
 
 
-@pytest.mark.parametrize(("at_one", "severity"), [(1, Severity.INFO), (2, Severity.INFO), (3, Severity.WARNING)])
+@pytest.mark.parametrize(("at_one", "severity"), [(1, Severity.INFO), (4, Severity.INFO), (5, Severity.WARNING)])
 def test_a_few_of_them_are_only_worth_knowing(at_one, severity):
     before = 5
     assert (at_one / (before + at_one) >= OPTIONS.starved_share) == (severity is Severity.WARNING)

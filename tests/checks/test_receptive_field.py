@@ -74,7 +74,7 @@ def test_what_is_not_known_is_not_judged():
     assert findings(CHECK, planned(dataclasses.replace(model, is_whole=False))) == ()
 
 
-@pytest.mark.parametrize(("beyond", "fires"), [(5, False), (6, True)])
+@pytest.mark.parametrize(("beyond", "fires"), [(11, False), (12, True)])
 def test_most_layers_beyond_the_border(beyond, fires):
     """Two convolutions see 3 and 5 of 5 pixels; those behind them see all of it."""
     assert (beyond / (2 + beyond) >= OPTIONS.beyond_share) == fires

@@ -189,8 +189,8 @@ def _finding(backbone: Backbone, expected: Scaling, given: Range, scalings: list
     return Finding(
         severity=Severity.WARNING if sure else Severity.INFO,
         confidence=0.85 if sure else 0.5,
-        summary=f"{backbone.name} is given images from {low:.3g} to {high:.3g}{by}; a {backbone.family.title} with its "
-        f"ImageNet weights expects {_EXPECTED[expected]}.",
+        summary=f"{backbone.name} is given images from {low:.3g} to {high:.3g}{by}; with ImageNet weights "
+        f"{backbone.family.title} expects {_EXPECTED[expected]}.",
         layers=(scalings[-1].name,) if scalings else (),
         evidence=(
             Comparison(

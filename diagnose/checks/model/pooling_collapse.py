@@ -61,9 +61,9 @@ class Options:
         help="weights that meet data",
     )
     starved_share: float = threshold(
-        1 / 3,
+        0.5,
         unit="share",
-        source="keras.applications at their smallest input of 32×32 have 0.28 (DenseNet121) at most",
+        source="networks of keras.applications at their smallest input of 32×32 have up to 0.4 (DenseNet169)",
         help="convolutions with such kernels, of all that have a kernel larger than 1",
     )
     starved_layers: float = threshold(
