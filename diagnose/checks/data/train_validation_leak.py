@@ -183,7 +183,7 @@ def _copies(
 def _agreeing(sample: SplitSample, train: SplitSample, pairs: list[tuple[int, int]]) -> float | None:
     """Return the share of pairs whose labels are the same."""
     names = [name for name in sample.labels if name in train.labels]
-    is_whole = all(len(sample.labels[n]) == len(sample) and len(train.labels[n]) == len(train) for n in names)
+    is_whole = all(each.labels[n].shape[:1] == (len(each),) for n in names for each in (sample, train))
     if not names or not pairs or not is_whole:
         return None
     same = [all(np.array_equal(sample.labels[n][ours], train.labels[n][its]) for n in names) for ours, its in pairs]
