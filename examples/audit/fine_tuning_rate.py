@@ -1,7 +1,7 @@
-"""Wanted: fine-tuning the top of a pretrained backbone, with the optimizer that was there for the head.
+"""Wanted: fine-tuning the top of a pretrained backbone, with the line that compiled the head.
 
-A rate of 0.01 wipes out in a few steps what the backbone has learned; fine-tuning takes a rate 10 to 100 times lower
-than that of the head.
+Adam's own rate of 0.001 suits fresh weights. It wipes out in a few steps what the backbone has learned: fine-tuning
+takes a rate 10 to 100 times lower.
 """
 
 import keras
@@ -16,5 +16,5 @@ def build():
     x = backbone(x, training=False)
     outputs = keras.layers.Dense(5, activation="softmax", name="head")(x)
     model = keras.Model(inputs, outputs)
-    model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
