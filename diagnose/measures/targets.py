@@ -251,6 +251,8 @@ def _misfit_of_rows(shape: Shape, units: int, target: Target, family: Family) ->
     if units > 1 and is_class and lacks_axis and (len(shape) == 2 or family is Family.CATEGORICAL):
         places = target.shape if len(target.shape) == len(shape) - 1 else target.shape[:-1]
         return Misfit.NUMBERS if _agree(shape[1:-1], places[1:]) else Misfit.AXES
+    if target.is_one_per_sample and set(shape[1:]) == {1}:
+        return Misfit.TOO_FEW if family is Family.BINARY and target.form is Form.CLASSES else None
     places = target.shape
     if len(shape) == len(places) + 1 and (units == 1 or len(shape) == 2):  # Keras adds the last axis
         places = (*places, 1)
@@ -258,11 +260,7 @@ def _misfit_of_rows(shape: Shape, units: int, target: Target, family: Family) ->
         places = places[:-1]
     if len(shape) != len(places) or not _agree(shape[1:-1], places[1:-1]):
         return Misfit.AXES
-    if units != places[-1]:
-        return Misfit.WIDTH
-    if family is Family.BINARY and units == 1 and target.form is Form.CLASSES and target.is_one_per_sample:
-        return Misfit.TOO_FEW
-    return None
+    return Misfit.WIDTH if units != places[-1] else None
 
 
 def _agree(made: Shape, given: tuple[int, ...]) -> bool:

@@ -176,6 +176,7 @@ def test_what_fits(units, activation, loss, labels):
         ((None, None, None, 1), MSE, np.linspace(0, 1, 6 * 64).reshape(6, 8, 8, 1)),
         ((None, 20, 50), SPARSE, np.arange(120).reshape(6, 20) % 50),
         ((None, 20, 1), MSE, np.linspace(0, 1, 120).reshape(6, 20)),
+        ((None, 1, 1), MSE, np.linspace(0, 1, 6)),
     ],
 )
 def test_segmentation_and_sequences(shape, loss, labels):
