@@ -67,7 +67,11 @@ def audit_all(sources: Sequence[str], asked: Asked, selection: Selection) -> Rep
 
 def _audited(source: str, data: DataSample | None, asked: Asked, selection: Selection) -> RunReport:
     import_tensorflow()
+    import keras
+
     from diagnose.audit.loading import load
+
+    keras.utils.clear_session()  # the layers are called as if the model were the first of its process
 
     def look(model: Loaded) -> Run:
         return of_loaded(model, data, batch_size=asked.batch_size, dry_run=asked.dry_run)

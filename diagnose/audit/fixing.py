@@ -157,13 +157,17 @@ class _Source:
         self._after = source_edits.apply(self._after, [edit], self._places)
 
     def rebuilt(self) -> Loaded:
+        keras.utils.clear_session()  # the same names again
         changed = load(self._loaded.source, text=self._after)
         self._places = _places(changed)
         return changed
 
     @property
     def difference(self) -> str:
-        return source_edits.difference(self._before, self._after, self._path.name)
+        here = Path.cwd()
+        is_below = self._path.resolve().is_relative_to(here)
+        name = self._path.resolve().relative_to(here) if is_below else Path(self._path.name)
+        return source_edits.difference(self._before, self._after, name.as_posix())
 
     def deliver(self) -> str:
         return f"{self._path} is to be changed as the difference says (git apply, patch -p1)"
