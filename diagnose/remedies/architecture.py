@@ -248,7 +248,14 @@ def train_head(edits: Edits = (), *, addresses: str = "") -> Fix:
         "they are trained. Freeze the backbone before the head is put on it, not the model as a whole.",
         cost="None.",
         applicability=_by(edits),
-        code="model.layers[-1].trainable = True\n" + _COMPILE_AGAIN + fit(),
+        code=(
+            "nested = [layer for layer in model.layers if isinstance(layer, keras.Model)]\n"
+            "model.trainable = True  # reaches down to every layer\n"
+            "for layer in nested or model.layers[:-1]:  # what was learned elsewhere stays\n"
+            "    layer.trainable = False\n"
+        )
+        + _COMPILE_AGAIN
+        + fit(),
         addresses=addresses,
         edits=tuple(edits),
     )

@@ -26,12 +26,13 @@ def test_nothing_is_trainable():
     (finding,) = findings(CHECK, SICK)
     assert finding.severity is Severity.CRITICAL
     assert "None of the model's" in finding.summary
-    assert finding.fixes[0].edits == (Edit("head", "trainable", True),)
+    assert finding.fixes[0].edits == ()  # it may be the model as a whole that is frozen
 
 
 def test_the_head_is_frozen():
     (finding,) = look(conv(8), global_pool(), head(is_trainable=False), classes=None)
     assert (finding.severity, finding.layers) == (Severity.WARNING, ("head",))
+    assert finding.fixes[0].edits == (Edit("head", "trainable", True),)
 
 
 def test_a_frozen_backbone_under_a_head_that_trains():

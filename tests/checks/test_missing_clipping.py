@@ -73,6 +73,16 @@ def test_any_clipping_will_do(setting):
     assert severities(run(recurrent("SimpleRNN", "relu"), optimizer=Optimizer("sgd", 0.1, {setting: 1.0}))) == []
 
 
+@pytest.mark.parametrize(
+    ("outer", "inner", "name"), [("Bidirectional", "layer", "SimpleRNN"), ("RNN", "cell", "SimpleRNNCell")]
+)
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_inside_of_another_layer(outer, inner, name, activation):
+    wrapped = plain(outer, numbers=800, settings={inner: {"name": name, "activation": activation}})
+    adam = run(wrapped, optimizer=Optimizer("adam", 1e-3))
+    assert severities(adam) == [Severity.WARNING if activation == "relu" else Severity.INFO]
+
+
 def test_other_networks_are_not_recurrent():
     assert severities(run(dense(16))) == []
 

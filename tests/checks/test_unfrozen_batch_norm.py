@@ -25,6 +25,11 @@ def test_batch_normalization_learns_between_frozen_layers():
     assert finding.fixes[0].applicability is Applicability.SAFE
 
 
+def test_the_last_one_of_the_backbone_is_told_with_the_others():
+    (finding,) = look(FROZEN, batch_norm(), FROZEN, batch_norm())
+    assert len(finding.layers) == 2
+
+
 def test_the_same_in_a_model_without_containers():
     assert look(FROZEN, batch_norm(), FROZEN, name="")
 

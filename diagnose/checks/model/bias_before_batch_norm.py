@@ -66,8 +66,8 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     yield Finding(
         severity=Severity.INFO,
         confidence=0.95,
-        summary=f"The bias of {listed([layer.name for layer in found])} is taken away again by the batch normalization "
-        f"behind it: {biases:,} numbers are trained for nothing.",
+        summary=f"The batch normalization behind {listed([layer.name for layer in found])} takes "
+        f"{'its' if len(found) == 1 else 'their'} bias away again: {biases:,} numbers are trained for nothing.",
         layers=tuple(layer.name for layer in found),
         evidence=(
             Comparison(

@@ -58,7 +58,6 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     if model is None or model.parameters < options.least_parameters:
         return
     frozen = [layer for layer in _heads(model) if not layer.is_trainable and not layer.container and layer.parameters]
-    edits = [Edit(layer.name, "trainable", True) for layer in frozen]
     if model.trainable_parameters == 0 and not any(layer.is_custom for layer in model.layers):
         yield Finding(
             severity=Severity.CRITICAL,
@@ -66,7 +65,8 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
             summary=f"None of the model's {model.parameters:,} parameters is trainable: fit would change nothing.",
             layers=tuple(layer.name for layer in frozen),
             evidence=(_share(model.trainable_parameters, model.parameters, "trainable parameters"),),
-            fixes=(architecture.train_head(edits),),
+            # It may be the model as a whole that is frozen, which no edit of a layer undoes.
+            fixes=(architecture.train_head(),),
         )
     elif frozen and model.trainable_parameters:
         of_head = sum(layer.parameters for layer in frozen)
@@ -77,7 +77,7 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
             f"({of_head:,} parameters), while {model.trainable_parameters:,} parameters before it are trained.",
             layers=tuple(layer.name for layer in frozen),
             evidence=(_share(0, of_head, "trainable parameters of the head"),),
-            fixes=(architecture.train_head(edits),),
+            fixes=(architecture.train_head([Edit(layer.name, "trainable", True) for layer in frozen]),),
         )
 
 

@@ -31,7 +31,7 @@ simple way to initialize recurrent networks of rectified linear units, 2015 (cli
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from diagnose.blueprint import Blueprint, Curve, Layer
@@ -45,6 +45,8 @@ from diagnose.run import Run
 CHECK = Check(needs=Needs(before=("compiled",)), explains=("exploding-gradient",), fault=Fault.GRADIENT)
 
 _GATED = frozenset(("LSTM", "GRU", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"))
+#: Inside another layer an activation is known by its name only.
+_UNBOUNDED_NAMES = frozenset(("relu", "linear", "leaky_relu", "elu", "selu", "softplus"))
 _WITHOUT_BOUND = frozenset((Curve.RECTIFIER, Curve.RECTIFIER_LIKE, Curve.LINEAR))
 
 
@@ -72,13 +74,9 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     if model is None or model.optimizer is None or model.optimizer.clips:
         return
     recurrent = [layer for layer in model.layers if layer.is_trainable and _steps(layer)]
-    simple = [layer for layer in recurrent if layer.kind == "SimpleRNN"]
-    unbounded = [
-        layer
-        for layer in simple
-        if layer.activation and layer.activation.curve in _WITHOUT_BOUND and layer.activation.high is None
-    ]
-    gated = [layer for layer in recurrent if layer.kind in _GATED]
+    simple = [layer for layer in recurrent if _cell(layer)[0] == "SimpleRNN"]
+    unbounded = [layer for layer in simple if _is_unbounded(layer)]
+    gated = [layer for layer in recurrent if _cell(layer)[0] in _GATED]
     wild = _is_wild(model, options)
     far = [layer for layer in unbounded if _steps(layer) >= options.simple_steps]
     long_simple = [layer for layer in simple if _steps(layer) >= options.steps]
@@ -95,6 +93,20 @@ def _steps(layer: Layer) -> int:
     """Return how many steps a recurrent layer takes; 0 where the model leaves that open."""
     shape = layer.input_shapes[0] if layer.input_shapes else ()
     return (shape[1] or 0) if len(shape) > 2 else 0
+
+
+def _cell(layer: Layer) -> tuple[str, object]:
+    """Return the kind of a recurrent layer, that inside ``Bidirectional`` and ``RNN`` too, and its activation's name."""
+    inside = layer.settings.get({"Bidirectional": "layer", "RNN": "cell"}.get(layer.kind, ""))
+    if isinstance(inside, Mapping):
+        return str(inside.get("name", "")).removesuffix("Cell"), inside.get("activation")
+    return layer.kind, layer.settings.get("activation")
+
+
+def _is_unbounded(layer: Layer) -> bool:
+    if layer.activation is None:
+        return _cell(layer)[1] in _UNBOUNDED_NAMES
+    return layer.activation.curve in _WITHOUT_BOUND and layer.activation.high is None
 
 
 def _is_wild(model: Blueprint, options: Options) -> bool:

@@ -66,10 +66,12 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     if not learning or not any(_is_frozen(layer) for layer in model.layers):
         return
     between = [layer for layer in learning if _is_between_frozen(model, layer)]
-    if len(between) >= options.least_norms:
-        yield _finding(model, between, Severity.WARNING)
-        return
     unfrozen = [layer for layer in learning if layer.container and _shares_container_with_frozen(model, layer)]
+    if len(between) >= options.least_norms:
+        # The last one of a backbone has nothing frozen behind it.
+        last = [layer for layer in unfrozen if layer not in between and all(map(_is_frozen, producers(model, layer)))]
+        yield _finding(model, between + last, Severity.WARNING)
+        return
     if len(unfrozen) >= options.least_norms:
         yield _finding(model, unfrozen, Severity.INFO)
 
