@@ -38,6 +38,8 @@ MOST_SIDE = 128
 MOST_PICTURES = 1000
 #: Pictures that are decoded before the clock is looked at.
 _BLOCK = 64
+#: So many neighbours tell whether they are windows of one series.
+_NEIGHBOURS = 64
 
 Rows = NDArray[np.int64]
 
@@ -171,9 +173,19 @@ def _sampled(source: Source, config: DataConfig, *, is_raw: bool = False) -> Dat
         features=features,
         classes=source.classes,
         is_raw=is_raw,
-        is_sequence=isinstance(train, np.ndarray) and are_windows(np.asarray(train[:_BLOCK])),
+        is_sequence=_is_sequence(train),
         notes=(*source.notes, *notes),
     )
+
+
+def _is_sequence(x: Columns | NDArray[Any] | Samples) -> bool:
+    """Whether neighbours belong together: rows of a table in time, or windows of one series."""
+    if isinstance(x, np.ndarray):
+        return are_windows(np.asarray(x[:_NEIGHBOURS]))
+    if not isinstance(x, Columns):
+        return False
+    dates = [x.numeric[:, at] for at, column in enumerate(x.columns) if column.kind == "date"]
+    return any(bool(np.all(np.diff(days) >= 0) and days[0] < days[-1]) for days in dates)
 
 
 def _arranged(source: Source, config: DataConfig) -> tuple[Source, assembling.Places, tuple[str, ...]]:

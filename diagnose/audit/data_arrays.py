@@ -98,8 +98,10 @@ def read(pair: Pair, split: str, limit: Limit, span: tuple[int, int] | None = No
     start, stop = span or (0, whole)
     inputs, labels = pair.leaves()
     one = np.array([start], np.int64)
-    row_bytes = sum(values.take(leaf, one, name).nbytes for name, leaf in {**inputs, **labels}.items())
+    row = (*_inputs(inputs, one)[0].values(), *(_labels(leaf, one, name) for name, leaf in labels.items()))
+    row_bytes = sum(array.nbytes for array in row)
     rows = spread(stop - start, limit.rows(row_bytes))
+    neighbours = min(_NEIGHBOURS, limit.rows(row_bytes))
     taken, features = _inputs(inputs, rows + start)
     sample = SplitSample(
         inputs=taken,
@@ -113,7 +115,7 @@ def read(pair: Pair, split: str, limit: Limit, span: tuple[int, int] | None = No
         sample,
         features,
         is_raw=bool(features) and (bool(pair.target) or is_text),
-        is_sequence=_is_sequence(inputs, np.arange(start, min(stop, start + _NEIGHBOURS), dtype=np.int64)),
+        is_sequence=_is_sequence(inputs, np.arange(start, min(stop, start + neighbours), dtype=np.int64)),
         notes=left_out(split, len(rows), stop - start),
     )
 
@@ -145,7 +147,7 @@ def _labels(leaf: Any, rows: Array, name: str) -> Array:
 
 
 def _is_sequence(leaves: Mapping[str, Any], rows: Array) -> bool:
-    """Whether neighbours belong together: the rows of a frame are dated, or arrays hold windows of one series."""
+    """Whether neighbours belong together: the rows of a frame are in time, or arrays hold windows of one series."""
     return any(
         _is_dated(leaf) if values.is_frame(leaf) else are_windows(values.take(leaf, rows, name))
         for name, leaf in leaves.items()
@@ -153,4 +155,9 @@ def _is_sequence(leaves: Mapping[str, Any], rows: Array) -> bool:
 
 
 def _is_dated(frame: Any) -> bool:
-    return getattr(frame.index.dtype, "kind", "") == "M"
+    dates = [column for column in (frame.index, *(frame[name] for name in frame)) if _is_date(column)]
+    return any(column.is_monotonic_increasing and column.nunique() > 1 for column in dates)
+
+
+def _is_date(column: Any) -> bool:
+    return getattr(column.dtype, "kind", "") == "M"

@@ -363,11 +363,9 @@ class _Reader:
             return f"{taken:,} {looked}, spread over all of them"
         if self._feed.get is not None:
             return f"{taken:,} {looked}"
-        return (
-            f"the first {taken:,} {looked}"
-            if taken == self._seen
-            else f"{taken:,} {looked}, of the first {self._seen:,}"
-        )
+        if taken == self._seen:
+            return f"the first {taken:,} {looked}"
+        return f"{taken:,} {looked}, out of the first {self._seen:,}"
 
     def _read_all(self) -> None:
         """Read until the end, or until it is enough; in a thread that nobody may be waiting for any more."""
@@ -465,9 +463,11 @@ class _Reader:
             what = "None" if not parts or parts[0] is None else f"{len(parts)} parts"
             raise ReadError(f"{where} is {what}", "let it be (x, y)")
         x, y = values.named(parts[0], "x"), values.named(parts[1] if len(parts) > 1 else None, "y")
-        if not self._feed.is_batched:
-            x, y = ({name: [leaf] for name, leaf in leaves.items()} for leaves in (x, y))
+        if not x:
+            raise ReadError(f"{where} has no inputs", "let it be (x, y)")
         batch = Batch(*({name: values.plain(leaf, name) for name, leaf in leaves.items()} for leaves in (x, y)))
+        if not self._feed.is_batched:
+            batch = Batch(*({name: leaf[None] for name, leaf in of.items()} for of in (batch.inputs, batch.labels)))
         lengths = {
             name: values.length(array, f"{name} in {where}") for name, array in {**batch.inputs, **batch.labels}.items()
         }

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diagnose.audit.data_reading import one_line
 from diagnose.readers.base import ReadError
 from diagnose.sample import Array
 
 #: Texts that are no longer than this make an array of fixed width, which NumPy sorts and compares fast.
 _SHORT_TEXT = 256
+#: Python's number of the day 1970-01-01.
+_EPOCH = 719_163
 
 
 def is_frame(values: Any) -> bool:
@@ -96,9 +99,14 @@ def take(values: Any, rows: NDArray[np.int64], name: str) -> Array:
         return plain(values.tocsr()[rows], name)
     if isinstance(values, Sequence):
         return plain([values[int(row)] for row in rows], name)
-    if hasattr(values, "numpy"):
-        values = plain(values, name)
-    return plain(values[rows], name)
+    if callable(getattr(values, "numpy", None)):
+        values = _array(values, name)
+    try:
+        found = values[rows]
+    except Exception as error:  # of whatever class this is
+        kind = type(values).__name__
+        raise ReadError(f"{name}, a {kind}, does not give its rows: {one_line(error)}", "give a NumPy array") from None
+    return plain(found, name)
 
 
 def plain(values: Any, name: str) -> Array:
@@ -170,11 +178,16 @@ def _of_objects(array: Array, name: str) -> Array:
         return _texts(array)
     if present and all(isinstance(value, list | tuple | np.ndarray) for value in present) and array.ndim == 1:
         return padded([_row(value, name) for value in flat], name)
+    of = _days if present and all(hasattr(value, "toordinal") for value in present) else float
     try:
-        return np.array([np.nan if _is_missing(value) else float(value) for value in flat]).reshape(array.shape)
+        return np.array([np.nan if _is_missing(value) else of(value) for value in flat]).reshape(array.shape)
     except (TypeError, ValueError, OverflowError):
         kind = next((type(value).__name__ for value in present if not isinstance(value, int | float)), "object")
         raise ReadError(f"{name} holds objects of type {kind}", "give numbers or text") from None
+
+
+def _days(date: Any) -> float:
+    return float(date.toordinal() - _EPOCH)
 
 
 def _row(value: Any, name: str) -> Array:

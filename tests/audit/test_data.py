@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import random
 import time
 from collections.abc import Iterator
@@ -126,6 +127,8 @@ class TestArrays:
         np.testing.assert_array_equal(sample(objects).training.inputs["x"], [[1, np.nan], [1, 2.5]])
         dates = np.array(["1970-01-02", "NaT"], "datetime64[D]")
         np.testing.assert_array_equal(sample(dates).training.inputs["x"], [1.0, np.nan])
+        objects = np.array([datetime.date(1970, 1, 2), None, pd.Timestamp("1970-01-03", tz="UTC")])
+        np.testing.assert_array_equal(sample(objects).training.inputs["x"], [1.0, np.nan, 2.0])
 
     def test_sparse_matrices_are_filled(self):
         sparse = pytest.importorskip("scipy.sparse")
@@ -214,7 +217,9 @@ class TestFrames:
     def test_rows_with_dates_belong_together(self):
         frame = pd.DataFrame({"x": range(9)}, index=pd.date_range("2026-01-01", periods=9))
         assert sample(frame).is_sequence
+        assert sample(frame.reset_index(names="day")).is_sequence
         assert not sample(frame.reset_index(drop=True)).is_sequence
+        assert not sample(frame[::-1]).is_sequence
 
     def test_an_unknown_target(self):
         assert refused(self.frame(), target="z") == "the frame has no column 'z'; name the target, one of age, town, y"
@@ -410,6 +415,7 @@ class TestRefused:
             ({"validation": (X, Y)}, "there is no data to train on; give (x, y)"),
             (lambda: None, "the function returns NoneType; let it return a generator of batches (x, y)"),
             (lambda: iter([]), "the train data is empty; give at least one batch"),
+            (lambda: iter([({}, Y)]), "batch 1 of the train data has no inputs; let it be (x, y)"),
             (lambda: iter([None]), "batch 1 of the train data is None; let it be (x, y)"),
             (lambda: iter([(1, 2, 3, 4)]), "batch 1 of the train data is 4 parts; let it be (x, y)"),
             (lambda: iter([(X, Y[:3])]), "batch 1 of the train data holds 300 of x, 3 of y; each sample needs all"),
@@ -420,6 +426,12 @@ class TestRefused:
     )  # fmt: skip
     def test_what_is_no_data(self, data: Any, line: str):
         assert refused(data).startswith(line)
+
+    def test_what_has_a_shape_and_no_rows(self):
+        class Odd:
+            shape = (9, 2)
+
+        assert refused(Odd()).startswith("x, a Odd, does not give its rows: TypeError: ")
 
     def test_a_data_set_that_fails_in_the_middle(self):
         def broken():

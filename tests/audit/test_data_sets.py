@@ -122,9 +122,12 @@ class TestTfData:
     def test_text_ragged_and_sparse(self):
         texts = tf.data.Dataset.from_tensor_slices((["gut", "schlecht"], [1, 0])).batch(2)
         assert sample(texts).training.inputs["x"].tolist() == ["gut", "schlecht"]
+        assert sample(texts.unbatch()).training.inputs["x"].tolist() == ["gut", "schlecht"]
+        assert sample((tf.constant(["a", "b"]), [0, 1])).training.inputs["x"].tolist() == ["a", "b"]
         ragged = tf.ragged.constant([[1, 2, 3], [4], [5, 6]])
         padded = [[1, 2, 3], [4, 0, 0], [5, 6, 0]]
         assert sample(tf.data.Dataset.from_tensor_slices(ragged).batch(1)).training.inputs["x"].tolist() == padded
+        assert sample(tf.data.Dataset.from_tensor_slices((ragged, [0, 1, 0]))).training.inputs["x"].tolist() == padded
         assert sample(ragged).training.inputs["x"].tolist() == padded
         dense = np.array([[0, 2.0], [0, 0], [3, 0]])
         sparse = tf.sparse.from_dense(dense)
@@ -160,6 +163,13 @@ class TestTfData:
     def test_labels_beside_it(self):
         assert refused(dataset().batch(32), Y).startswith("y is given beside a _BatchDataset; let the data set give")
         assert refused(dataset().batch(32), validation_split=0.2).endswith("give validation_data")
+
+
+def test_windows_of_a_series_belong_together():
+    series = np.cumsum(RNG.normal(size=200))
+    settings: dict[str, Any] = {"sequence_length": 20, "batch_size": 16}
+    assert sample(keras.utils.timeseries_dataset_from_array(series, series[20:], **settings)).is_sequence
+    assert not sample(dataset().batch(32)).is_sequence
 
 
 class TestRandomValidation:

@@ -97,6 +97,14 @@ class TestTables:
         words = open_data("t.csv", {"data.target": "size", "data.ignore": "kind"})
         assert (words.features, words.training.inputs["x"].dtype.kind) == ({"x": ("town",)}, "U")
 
+    def test_rows_in_time_belong_together(self):
+        days = pd.date_range("2026-01-01", periods=60)
+        table = pd.DataFrame({"day": days, "x": RNG.normal(size=60), "y": ["no", "yes"] * 30})
+        table.to_csv("t.csv", index=False)
+        assert open_data("t.csv", {"data.target": "y"}).is_sequence
+        table.sample(frac=1, random_state=0).to_csv("t.csv", index=False)
+        assert not open_data("t.csv", {"data.target": "y"}).is_sequence
+
     def test_bad_tables(self):
         self.write()
         assert refused("t.csv") == ("say which column is to be predicted with data.target; there are size, town, kind")
