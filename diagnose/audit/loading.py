@@ -17,10 +17,13 @@ from typing import Any
 
 from diagnose.audit import legacy, source_code, stored
 from diagnose.audit.vetting import UnknownPartError, build, printable_names, vet
+from diagnose.readers import cleaned
 from diagnose.readers.base import ReadError
 from diagnose.readers.keras_model import is_function_name
 
 _LONGEST_REASON = 200
+#: Layers with a state that `adapt` sets, which is kept with the weights.
+_ADAPTED = ("Normalization", "Discretization", "StringLookup", "IntegerLookup", "TextVectorization")
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,13 @@ def load(source: str, *, text: str | None = None) -> Loaded:
     ReadError
         It is none of these, is broken, would run code that the user has not named, or cannot be built; in one line.
     """
+    try:
+        return _load(source, text)
+    except ReadError as error:
+        raise ReadError(cleaned(error.what, 1000), cleaned(error.mend, 1000)) from error.__cause__
+
+
+def _load(source: str, text: str | None) -> Loaded:
     if is_function_name(source):
         made = source_code.make(source, text)
         return Loaded(made.model, source, "python", made.path, made.lines, made.layers)
@@ -106,7 +116,15 @@ def _built(found: stored.Stored) -> tuple[Any, tuple[str, ...]]:
             raise ReadError("has a configuration nested too deeply to be built") from None
         except Exception as error:
             raise _failure(error) from error
-    return model, (note,) if note else ()
+    return model, tuple(one for one in (note, _left_out(model)) if one)
+
+
+def _left_out(model: Any) -> str:
+    """Return a sentence on what layers have learned from data before any training; empty where none does."""
+    names = [layer.name for layer in model._flatten_layers(include_self=False) if type(layer).__name__ in _ADAPTED]
+    if not names:
+        return ""
+    return f"Only the configuration was read: what {', '.join(names[:5])} took from data with adapt() is not known."
 
 
 def _from_config(config: dict[str, Any]) -> Any:

@@ -72,7 +72,7 @@ def make(name: str, text: str | None = None) -> Made:
             # The report already says which source it is.
             raise ReadError(str(error).removeprefix(f"{name}: ")) from error
     path = _file_of(found, module)
-    if text is not None and path != module.__file__:
+    if text is not None and _real(path) != _real(str(module.__file__)):
         raise ReadError("is not made in the file of its module", f"name the function where it is: {path}")
     lines = {id(layer): line for layer, frames in made if (line := frames.get(_real(path))) is not None}
     return Made(model, Path(path), MappingProxyType(lines), tuple(layer for layer, _ in made))

@@ -68,6 +68,8 @@ def read(path: Path) -> Stored:
     """
     if path.is_dir():
         return _of_folder(path)
+    if not path.is_file() and path.exists():  # opening a pipe blocks for ever
+        raise ReadError("is a pipe, a device or a socket, and only regular files are read")
     document = Document(str(path), path=path)
     head = document.head
     if head.startswith(PICKLE_STARTS):

@@ -47,7 +47,7 @@ _INTERNAL = tuple(
     f"keras.src.{name}."
     for name in (
         "layers", "models", "ops", "initializers", "regularizers", "constraints", "losses", "metrics", "optimizers",
-        "dtype_policies", "quantizers", "random", "activations",
+        "dtype_policies", "quantizers", "random", "activations", "applications",
     )
 )  # fmt: skip
 _OF_FUNCTIONS = (
@@ -65,9 +65,7 @@ _REFUSED = {
     "FeatureSpace": "makes layers of its own",
 }
 #: Settings by which a part of Keras reads a file where their value is a text.
-_PATHS = frozenset({
-    "vocabulary", "idf_weights", "filepath", "file_path", "fpath", "filename", "fname", "path", "url", "origin",
-})  # fmt: skip
+_PATHS = frozenset({"vocabulary", "idf_weights", "filepath", "file_path", "fpath", "fname"})
 #: How Keras writes values that JSON does not have.
 _VALUES = frozenset({
     "__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__", "__tuple__", "TensorShape",
@@ -109,7 +107,7 @@ def vet(config: Any) -> None:
 
 
 def _values(config: Any) -> Iterator[tuple[str, Any, Mapping[str, Any]]]:
-    """Yield (the setting's name, value, the object that it stands in) of every value; of lists each item."""
+    """Yield (the setting's name, value, the object that it stands in) of every value; items of lists as ``name[]``."""
     waiting: list[tuple[str, Any, Mapping[str, Any], int]] = [("", config, {}, 0)]
     while waiting:
         key, value, holder, depth = waiting.pop()
@@ -119,7 +117,7 @@ def _values(config: Any) -> Iterator[tuple[str, Any, Mapping[str, Any]]]:
         if isinstance(value, dict):
             waiting += [(name, item, value, depth + 1) for name, item in value.items()]
         elif isinstance(value, list):
-            waiting += [(key, item, holder, depth + 1) for item in value]
+            waiting += [(f"{key.removesuffix('[]')}[]", item, holder, depth + 1) for item in value]
 
 
 def _check_object(config: Mapping[str, Any]) -> None:
@@ -155,11 +153,12 @@ def _check_text(key: str, value: str) -> None:
         raise ReadError(
             f"names a file to read in its configuration ({key}: {_shown(value)}), which is not done", SAVE_AGAIN
         )
-    if value in _NO_VALUES and key != "name":
+    if value in _NO_VALUES and key != "name" and not key.endswith("[]"):
         raise ReadError(f"has a setting {_shown(key)} with the value {value!r}, which Keras would call", SAVE_AGAIN)
 
 
 def _check_size(key: str, value: int, holder: Mapping[str, Any]) -> None:
+    key = key.removesuffix("[]")
     most = MAX_BY_SETTING.get(key, MAX_SIZE)
     is_size = not key.endswith(_NO_SIZES) and not ("dtype" in holder and key == "config")
     if abs(value) > most and is_size:
@@ -315,9 +314,9 @@ def _unallocated() -> Iterator[None]:
     from keras.src.backend.common import global_state
 
     waiting = "uninitialized_variables"  # Keras would make them up for at the end of the next such scope
-    before = global_state.get_global_attribute(waiting)
+    before = [*(global_state.get_global_attribute(waiting) or ())]
     try:
         with suppress(Exception), keras.StatelessScope(initialize_variables=False):
             yield
     finally:
-        global_state.set_global_attribute(waiting, before or [])
+        global_state.set_global_attribute(waiting, before)

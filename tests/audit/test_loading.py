@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import textwrap
 from pathlib import Path
 
@@ -180,6 +181,18 @@ class TestStored:
         assert loaded.model.count_params() == 3
         assert not getattr(loaded.model, "compiled", False)
         assert "my_loss" in loaded.notes[0]
+
+    def test_layers_that_have_learned_from_data(self, tmp_path):
+        words = keras.layers.StringLookup(vocabulary=["get", "vocabulary", "x" * 50], name="words")
+        text = keras.Input((1,), dtype="string")
+        keras.Model(text, words(text)).save(tmp_path / "m.keras")
+        loaded = load(str(tmp_path / "m.keras"))
+        assert loaded.model.layers[1].get_vocabulary()[1:] == ["get", "vocabulary", "x" * 50]
+        assert "what words took from data" in loaded.notes[0]
+
+    def test_a_pipe_is_not_opened(self, tmp_path):
+        os.mkfifo(tmp_path / "m.keras")
+        assert "pipe" in error(tmp_path / "m.keras")
 
     def test_a_missing_file(self, tmp_path):
         assert "no such file" in error(tmp_path / "missing.keras")
