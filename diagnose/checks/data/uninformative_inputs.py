@@ -56,7 +56,10 @@ class Options:
         help="share of shuffled labels that do as well, for the best statistic",
     )
     detectable: float = threshold(
-        0.35, unit="correlation", source="a medium effect by Cohen (1988)", help="weakest effect that would be seen"
+        0.4,
+        unit="correlation",
+        source="between a medium and a large effect of Cohen (1988)",
+        help="weakest effect that would be seen",
     )
     per_class: float = threshold(
         20.0, unit="samples", source="fewer hardly fix a class's mean", help="samples for each class, on average"
