@@ -1,4 +1,4 @@
-"""Far more trainable parameters than the samples can pin down, and nothing to hold them back.
+"""Far more trainable parameters than samples, and nothing that holds them back.
 
 What it detects
 ---------------

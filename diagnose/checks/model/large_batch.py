@@ -1,4 +1,4 @@
-"""The batch does not fit the data or the batch normalization: nearly all samples at once, or a handful.
+"""The batch does not fit: nearly all samples at once, or too few to normalize.
 
 What it detects
 ---------------

@@ -1,4 +1,4 @@
-"""Dropout where it does harm: behind the last weights, before batch normalization, at a rate that leaves nothing.
+"""Dropout where it does harm: behind the last weights, before normalization, far too much.
 
 What it detects
 ---------------

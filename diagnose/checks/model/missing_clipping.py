@@ -96,7 +96,7 @@ def _steps(layer: Layer) -> int:
 
 
 def _cell(layer: Layer) -> tuple[str, object]:
-    """Return the kind of a recurrent layer, that inside ``Bidirectional`` and ``RNN`` too, and its activation's name."""
+    """Return the kind of a recurrent layer, that inside of another one too, and the name of its activation."""
     inside = layer.settings.get({"Bidirectional": "layer", "RNN": "cell"}.get(layer.kind, ""))
     if isinstance(inside, Mapping):
         return str(inside.get("name", "")).removesuffix("Cell"), inside.get("activation")
