@@ -90,14 +90,15 @@ def test_frozen_layers_have_weights_from_elsewhere():
 # -- it explodes, or saturates -----------------------------------------------------------------------------------------
 
 
-def test_deviation_one_on_hundreds_of_inputs():
-    finding = one(stack(2, initializer=WILD, units=512))
+@pytest.mark.parametrize("depth", [1, 2])
+def test_deviation_one_on_hundreds_of_inputs(depth):
+    finding = one(stack(depth, initializer=WILD, units=512))
     assert finding.severity is Severity.WARNING
     assert "exploded" in finding.summary
     assert {edit.value for edit in finding.fixes[0].edits} == {"he_normal"}
 
 
-def test_one_such_layer_is_put_up_with():
+def test_one_such_layer_of_few_inputs_is_put_up_with():
     assert findings(CHECK, stack(1, initializer=WILD, units=64)) == ()
 
 

@@ -71,15 +71,14 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     locked = [layer for layer in wide if layer not in dead and _is_locked(model, layer)]
     copies = [layer for layer in wide if constant_of(layer.initializer) and next_weighted(model, layer)]
     if dead or locked:
-        lost = [layer for layer in wide if layer in dead or layer in locked]
         told = (
-            "zero under ReLU, has no gradient and will never change"
-            if dead and not locked
-            else "the same number, as is the layer behind, so that its units stay copies of each other for ever"
+            ", and so does the layer behind: its units stay copies of each other for ever"
+            if locked
+            else " under ReLU: it has no gradient, and will never change"
         )
-        yield _finding(model, lost, constant, Severity.CRITICAL, told, options)
+        yield _finding(model, [*dead, *locked], constant, Severity.CRITICAL, told, options)
     elif copies:
-        told = "the same number, so that its units begin as copies of each other"
+        told = ", so that its units begin as copies of each other"
         yield _finding(model, copies, copies, Severity.WARNING, told, options)
 
 
@@ -109,14 +108,12 @@ def _finding(
 ) -> Finding:
     worst = max(found, key=lambda layer: width_out(layer) or 0)
     others = f" and {len(found) - 1} more" if len(found) > 1 else ""
-    value = constant_of(worst.initializer)
     return Finding(
         severity=severity,
         confidence=0.95 if severity is Severity.CRITICAL else 0.8,
         summary=(
-            f"Every weight of {worst.name}{others} ({width_out(worst)} units) begins as {value:g}: {told}."
-            if told.startswith("the same number")
-            else f"Every weight of {worst.name}{others} ({width_out(worst)} units) begins as {told}."
+            f"Every weight of {worst.name}{others} ({width_out(worst)} units) begins as "
+            f"{constant_of(worst.initializer):g}{told}."
         ),
         layers=tuple(layer.name for layer in found),
         evidence=(

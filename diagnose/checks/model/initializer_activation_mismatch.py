@@ -67,9 +67,9 @@ class Options:
         help="powers of ten by which the variance of the signal has shrunk",
     )
     exploded: float = threshold(
-        4.0,
+        2.5,
         unit="decades",
-        source="outputs of deviation 100, where those of a fresh classifier should be about 1",
+        source="outputs of deviation 18: a fresh classifier of ten classes begins with a loss of 28 and not of ln 10",
         help="powers of ten by which it has grown",
     )
     saturated: float = threshold(
@@ -94,8 +94,8 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     signals = flow(blueprint).before
     arriving = {name: signal for name, signal in signals.items() if signal.way and signal.way[-1] == name}
     found = (
-        _exploded(blueprint, arriving, options)
-        or _saturated(blueprint, signals, options)
+        _saturated(blueprint, signals, options)
+        or _exploded(blueprint, arriving, options)
         or _vanished(blueprint, arriving, options)
         or _unfit(blueprint)
     )
