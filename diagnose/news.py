@@ -182,7 +182,8 @@ def line(
     After the summary stands the first fix, or, where another finding explains this one, that finding.
     """
     epoch = max((float(s.epochs[-1]) for s in run.series if len(s)), default=0.0)
-    text = console.one_line(f"{prefix}: {run.axis} {epoch:g}: {finding.severity}: {finding.check}: {finding.summary}")
+    when = "before training" if run.is_planned else f"{run.axis} {epoch:g}"
+    text = console.one_line(f"{prefix}: {when}: {finding.severity}: {finding.check}: {finding.summary}")
     after = ""
     causes = [cause for cause in finding.caused_by if told is None or cause in told]
     if causes:

@@ -21,6 +21,7 @@ from recipes.config import Config
 from recipes.data import Data, load_data
 from recipes.errors import RecipeError
 from tuners import devices, outcome, tracking, trial
+from tuners.audit import Audit
 from tuners.folder import Folder, next_free
 from tuners.judging import judge
 from tuners.progress import Ticker
@@ -134,6 +135,7 @@ def train(
         place.begin(config, resume=resume)
         note = devices.precision_note(config.training.precision, strategy)
         console.print(_opening(config, data, place, note), markup=False, highlight=False)
+        audit = Audit(config, data, console)
         try:
             with Ticker(config.training.epochs, console) as ticker:
                 done = trial.run(
@@ -141,16 +143,17 @@ def train(
                     data,
                     log=place.log,
                     checkpoint=place.checkpoint,
-                    monitor=Monitor(place.log, on_finding=on_finding),
+                    monitor=Monitor(place.log, on_finding=on_finding, audit=False),
                     callbacks=callbacks,
                     ticker=ticker,
                     check=partial(_check_saving, config, data, place),
+                    look=audit.look,
                 )
         except RecipeError:
             if not resume:
                 place.withdraw()
             raise
-        return _concluded(config, data, place, done, _Tracking(track, within, register))
+        return _concluded(config, data, place, done, audit, _Tracking(track, within, register))
 
 
 @dataclass(frozen=True)
@@ -162,7 +165,7 @@ class _Tracking:
     register: str
 
 
-def _concluded(config: Config, data: Data, place: Folder, done: Trial, wish: _Tracking) -> Training:
+def _concluded(config: Config, data: Data, place: Folder, done: Trial, audit: Audit, wish: _Tracking) -> Training:
     """Score, save, diagnose and log a training that is over."""
     report = _diagnosed(place, done)
     texts.write_file(place.report, html.render(report))
@@ -170,7 +173,9 @@ def _concluded(config: Config, data: Data, place: Folder, done: Trial, wish: _Tr
     model = export.deployable(done.model, done.recipe, data)
     export.save(model, place.model)
     result = outcome.result(config, data, model, done, report, evaluation)
-    result["mlflow_run"] = (place.read_result() or {}).get("mlflow_run")
+    before = place.read_result() or {}
+    result["audit"] = audit.result() or before.get("audit")
+    result["mlflow_run"] = before.get("mlflow_run")
     outcome.write_card(config, data, place, report, evaluation, result)
     place.conclude(result)
     if result["mlflow_run"] is None:

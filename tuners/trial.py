@@ -74,6 +74,7 @@ def run(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     ticker: Ticker | None = None,
     check: Callable[[keras.Model], None] | None = None,
+    look: Callable[[keras.Model], None] | None = None,
     pause: float = 0.0,
     ended: Callable[[], str] = str,
     keep: Callable[[Counters], bool] = lambda _counters: True,
@@ -97,6 +98,8 @@ def run(
         What tells a person how far it is.
     check
         Is given the model before it is trained, and may refuse it.
+    look
+        Is given the model when it is compiled for its first epoch, and leaves it as it is; not where one is resumed.
     pause
         Seconds in which the checkpoint is not written: a training that is shorter writes its end alone.
     ended
@@ -119,9 +122,9 @@ def run(
     strategy = devices.strategy(config.training)
     _check_batch(min(config.data.batch_size, len(data.train)), strategy.num_replicas_in_sync)
     with devices.precision(config.training.precision), strategy.scope():
-        monitor = monitor or Monitor(log, on_finding="stop")
+        monitor = monitor or Monitor(log, on_finding="stop", audit=False)
         training = _Training(config, data, log, checkpoint, monitor, callbacks, ticker, pause, ended, keep)
-        return training.run(devices.describe(strategy), check)
+        return training.run(devices.describe(strategy), check, look)
 
 
 class _Training:
@@ -160,7 +163,12 @@ class _Training:
         self.keeper = Keeper(self.checkpoint, self.counters, objective, patience, self.plateau, pause)
         self.callbacks = [self.monitor, *self.plateau, self.keeper, *callbacks, *([ticker] if ticker else [])]
 
-    def run(self, device: str, check: Callable[[keras.Model], None] | None) -> Trial:
+    def run(
+        self,
+        device: str,
+        check: Callable[[keras.Model], None] | None,
+        look: Callable[[keras.Model], None] | None,
+    ) -> Trial:
         """Build the model, go through the phases that are left, and set it to its best weights."""
         keras.utils.set_random_seed(self.config.training.seed)
         model = building.network(self.recipe, self.config, self.data.facts)
@@ -168,15 +176,17 @@ class _Training:
             check(model)
         for number in range(self.counters.phase, len(self.phases)):
             if not self.counters.over and self.counters.epoch < self.last:
-                self._phase(model, number)
+                self._phase(model, number, look)
         self.keeper.restore_best(model)
         return Trial(model, self.monitor, self.counters, self.recipe, device)
 
-    def _phase(self, model: keras.Model, number: int) -> None:
+    def _phase(self, model: keras.Model, number: int, look: Callable[[keras.Model], None] | None) -> None:
         """Train through a phase, from its begin or from where it was interrupted."""
         phase = self.phases[number]
         self.keeper.set_model(model)  # Keras does so in fit, which there may be no epoch left for
         building.start(model, self.recipe, phase, self.config, self.data.facts)
+        if look is not None and self.counters.epoch == 0:
+            look(model)
         if self.is_resumed:
             self._restore(model)
         first, last = self.counters.epoch, self.counters.phase_start + phase.epochs

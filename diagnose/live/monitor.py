@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import math
 import os
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import keras
 import numpy as np
 
+from diagnose import discovery
 from diagnose.analyze import Selection, analyze
 from diagnose.finding import Finding, Severity
 from diagnose.live import facts
@@ -28,14 +30,17 @@ from diagnose.report import Report, RunReport
 from diagnose.run import Run
 
 if TYPE_CHECKING:
+    from diagnose.blueprint import Blueprint
     from diagnose.tracking.live import LiveRun
 
 OnFinding = Literal["warn", "stop"] | Callable[[Finding], object]
 
 #: What belongs to one training in one process and is not copied.
-_HANDLES = ("_model", "params", "_log", "_sampling", "_mirror", "_tracked")
+_HANDLES = ("_model", "params", "_log", "_sampling", "_mirror", "_tracked", "_blueprint")
 #: Up to this epoch every one is judged as it ends; later ones ever more rarely: the cost stays a constant share.
 _ALL_JUDGED = 100
+#: What fails where the model cannot be looked at before its training.
+_AUDIT = "the audit of the model"
 #: What fails where the user's own function does; findings are told in lines from then on.
 _OWN_FUNCTION = "the function given as on_finding"
 #: Keras and TensorFlow tell errors in pages.
@@ -82,6 +87,9 @@ class Monitor(keras.callbacks.Callback):
     probe
         Samples on which activations are looked at: an array, or what the model takes as input. By default the first
         64 samples that it is trained on.
+    audit
+        Whether to look at the model itself, as ``diagnose MODEL`` does, before the first epoch: what shows without any
+        training is told then. It stops no training.
     append
         Whether to go on below an older log of this name. If not, the older one is renamed, never overwritten.
     tensorboard
@@ -117,6 +125,7 @@ class Monitor(keras.callbacks.Callback):
         options: Mapping[str, Mapping[str, float]] | None = None,
         layers: bool = True,
         probe: Any = None,
+        audit: bool = True,
         append: bool = True,
         tensorboard: str | os.PathLike[str] | None = None,
         mlflow: bool | str = False,
@@ -134,6 +143,7 @@ class Monitor(keras.callbacks.Callback):
         self._selection = Selection.of(select, ignore, options)
         self._layers = layers
         self._probe = probe
+        self._audits = audit
         self._append = append
         self._tensorboard = tensorboard
         self._mlflow = mlflow
@@ -143,6 +153,7 @@ class Monitor(keras.callbacks.Callback):
         self._is_aside = False
         self._log: Log | None = None
         self._sampling: Sampling | None = None
+        self._blueprint: Blueprint | None = None
         self._mirror: Mirror | None = None
         self._tracked: LiveRun | None = None
         self._news = News()
@@ -174,12 +185,14 @@ class Monitor(keras.callbacks.Callback):
         self._broken.clear()
         self._told.clear()
         self.stopped, self._is_over, self._last_batch, self._epochs = None, False, None, 0
-        self.lost = None
+        self.lost, self._blueprint = None, None
         self._news.planned = self._parameter("epochs")
         self._attempt("facts about the training", self._note_set_up)
         if self._path is not None or self._mlflow:
             self._attempt("the log", self._open_log)
             self._attempt("facts about the training", self._write_facts)
+        if self._audits and self.model.built:
+            self._attempt(_AUDIT, self._audit)
         if self._layers:
             self._attempt("layer statistics", self._begin_sampling)
         if self._tensorboard is not None:
@@ -218,6 +231,8 @@ class Monitor(keras.callbacks.Callback):
         self._record.add(epoch, row)
         if self._epochs == 1:
             self._attempt("facts about the training", self._note_data)
+            if self._audits:
+                self._attempt(_AUDIT, self._audit)
         self._attempt("the checks", functools.partial(self._judge, row))
         if self.stopped is not None and "epoch" not in self.stopped:
             self.stopped["epoch"] = epoch
@@ -278,6 +293,23 @@ class Monitor(keras.callbacks.Callback):
                 steps_per_epoch=self._last_batch,
             )
         self._write_facts()
+
+    def _audit(self) -> None:
+        """Look at the model as it was made, and tell what shows without any training.
+
+        The first epoch tells the size of a batch, and builds a model that was not built before: then once more.
+        """
+        from diagnose.audit.graph import blueprint_of
+
+        size = self._config.get("batch_size")
+        if self._blueprint is None:
+            self._blueprint = blueprint_of(self.model, batch_size=size)
+        elif size == self._blueprint.batch_size:
+            return
+        else:
+            self._blueprint = dataclasses.replace(self._blueprint, batch_size=size)
+        report = analyze(Run(self._record.source, "keras", model=self._blueprint, is_planned=True), self._selection)
+        self._tell_what_is_new(report.findings, report.run)
 
     def _note_end(self) -> None:
         self._config |= {"epochs": self._epochs, "ended": datetime.now(UTC).isoformat(timespec="seconds")}
@@ -347,7 +379,8 @@ class Monitor(keras.callbacks.Callback):
         self._is_full = False
 
     def _judged(self, *, live: bool) -> RunReport:
-        return analyze(self._record.run(self._config), self._selection, live=live)
+        run = dataclasses.replace(self._record.run(self._config), model=self._blueprint)
+        return analyze(run, self._selection, live=live)
 
     def _judge(self, row: Mapping[str, Any]) -> None:
         """Act on what is new, where the epoch is one to be judged."""
@@ -355,7 +388,8 @@ class Monitor(keras.callbacks.Callback):
             return
         report = self._judged(live=True)
         for finding in self._news.tell(report):
-            self._tell(finding, report.run)
+            if not (_is_of_the_model(finding) and self._was_told(finding)):
+                self._tell(finding, report.run)
         self.lost = self._news.lost(report)
         if self._on_finding == "stop" and self._severity is None and self.lost is not None:
             self._stop(self.lost.check, self.lost.summary)
@@ -363,12 +397,19 @@ class Monitor(keras.callbacks.Callback):
     def _conclude(self) -> RunReport:
         """Say what only the whole training shows, and where the report is; return the diagnosis."""
         report = self._judged(live=False)
-        for finding in report.findings:
-            if finding.severity.rank > self._told.get(finding.check, -1):
-                self._tell(finding, report.run)
+        self._tell_what_is_new(report.findings, report.run)
         if self._path is not None and self._log is not None and any(r >= self._least_rank for r in self._told.values()):
             self._say(f"the report: diagnose {self._log.path}")
         return report
+
+    def _tell_what_is_new(self, findings: Iterable[Finding], run: Run) -> None:
+        """Tell findings that this training was not told of, or not as bad as they are."""
+        for finding in findings:
+            if not self._was_told(finding):
+                self._tell(finding, run)
+
+    def _was_told(self, finding: Finding) -> bool:
+        return finding.severity.rank <= self._told.get(finding.check, -1)
 
     def _tell(self, finding: Finding, run: Run) -> None:
         """Do with a finding what `on_finding` says."""
@@ -381,7 +422,8 @@ class Monitor(keras.callbacks.Callback):
             answer = self._attempt(_OWN_FUNCTION, functools.partial(self._on_finding, finding))
         if not callable(self._on_finding) or _OWN_FUNCTION in self._broken:
             self._lines.append(line(finding, run, told=told))
-        if answer == "stop" or (self._on_finding == "stop" and self._severity is not None):
+        ends_any = self._on_finding == "stop" and self._severity is not None
+        if answer == "stop" or (ends_any and not _is_of_the_model(finding)):
             self._stop(finding.check, finding.summary)
 
     @property
@@ -442,6 +484,11 @@ class Monitor(keras.callbacks.Callback):
         self._log = self._sampling = self._mirror = None
         if self._tracked is not None:
             self._attempt("MLflow", self._tracked.abandon)  # nothing, where it has ended
+
+
+def _is_of_the_model(finding: Finding) -> bool:
+    """Whether a finding is there before any training."""
+    return discovery.family_of(finding.check) in ("model", "data")
 
 
 def _told(error: Exception) -> str:

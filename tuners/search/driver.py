@@ -25,6 +25,7 @@ from recipes.data import Data
 from recipes.errors import RecipeError
 from tuners import devices
 from tuners import outcome as outcomes
+from tuners.audit import Audit
 from tuners.folder import folder_names, next_free
 from tuners.quiet import warnings_to
 from tuners.search import winner
@@ -168,6 +169,8 @@ def search(
         try:
             goes_on = place.begin({**content, "budget": plan.budget})
             console.print(_opening(plan, place, notes, goes_on=goes_on), markup=False, highlight=False)
+            if isinstance(executor, InlineExecutor) and not goes_on:  # elsewhere this process leaves the devices alone
+                Audit(plan.config, plan.datasets.first, console).look_at_a_copy()
             journal = Journal(place.journal)
             journal.open()
             if known and not journal.events:

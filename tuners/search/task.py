@@ -211,7 +211,7 @@ class _Part:
                 self.unasked = (*self.unasked, error.name)
 
     def _train(self, watch: _Watch) -> Trial:
-        watch.monitor = Monitor(self._folder.log, on_finding=watch.found)
+        watch.monitor = Monitor(self._folder.log, on_finding=watch.found, audit=False)
         return trial.run(
             self._config,
             self._data,
