@@ -47,7 +47,7 @@ _JOINING = frozenset(("Add", "Subtract", "Multiply", "Average", "Maximum", "Mini
 _SAMPLE_NORMALIZATIONS = frozenset(
     ("LayerNormalization", "GroupNormalization", "RMSNormalization", "UnitNormalization", "SpectralNormalization")
 )
-_SCALING = frozenset(("BatchNormalization", "Rescaling", "Normalization"))
+_SCALING = frozenset(("BatchNormalization", "Rescaling", "Normalization", "LayerScale", "CustomScaleLayer"))
 #: They move numbers, or do something to them only while training.
 _FREE = frozenset(
     (
@@ -56,7 +56,7 @@ _FREE = frozenset(
         *("AlphaDropout", "ActivityRegularization", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D"),
         *("Cropping1D", "Cropping2D", "Cropping3D", "UpSampling1D", "UpSampling2D", "UpSampling3D"),
         *("Cast", "ExpandDims", "Squeeze", "Transpose", "GetItem", "Stack", "Split", "BroadcastTo", "Repeat", "Pad"),
-        *("StopGradient", "Shape", "Masking"),
+        *("StopGradient", "Shape", "Masking", "StochasticDepth"),
     )
 )  # fmt: skip
 #: Every unit of their output takes from one place of the input alone, the same for all.
@@ -125,6 +125,8 @@ def flops_of(operation: keras.Operation, kind: str, given: Tensors, made: Tensor
         return 2 * size
     if kind in _SAMPLE_NORMALIZATIONS:  # mean, variance (3), scale and shift (4)
         return 8 * size
+    if kind == "Activation":
+        return is_function * size
     return size if is_function else None
 
 

@@ -70,12 +70,6 @@ def _blueprint(model: keras.Model, batch_size: int | None, lines: Mapping[int, i
     )
 
 
-def operations_of(model: keras.Model) -> dict[str, keras.Operation]:
-    """Return the Keras object behind each layer of the blueprint, by name."""
-    parts = _walked(model).parts
-    return {name: part.operation for name, part in zip(_names(parts), parts, strict=True)}
-
-
 def _told(piece: Callable[[], _T], otherwise: _T) -> _T:
     """Return a piece of what is told; what a model of the user's may raise must not hide the rest."""
     try:
@@ -186,13 +180,13 @@ class _Walk:
         if not model.built:
             self.notes.append(f"{model.name} has not been built: only its layers are known, not how they are joined.")
             return None, ()
-        try:
-            args, kwargs = inputs_as_built(model)
-            traced = trace(model, args, kwargs)
-        except Exception:  # whatever code of the user's may raise on symbolic tensors
-            self.notes.append(f"The call of {model.name} could not be traced: only its layers are known.")
-            return None, ()
-        return traced.function, traced.keys
+        for kind in (model.compute_dtype, "int32"):  # Keras does not keep of which type the inputs were
+            with suppress(Exception):  # whatever code of the user's may raise on symbolic tensors
+                args, kwargs = inputs_as_built(model, kind)
+                traced = trace(model, args, kwargs)
+                return traced.function, traced.keys
+        self.notes.append(f"The call of {model.name} could not be traced: only its layers are known.")
+        return None, ()
 
     def _graph(
         self, function: keras.Function, given: Sequence[_Part | None] | None, place: _Place
@@ -271,8 +265,7 @@ class _Walk:
         """Trace a container once for each kind of input."""
         key = (id(operation), repr(shapes))
         if key not in self._functions:
-            is_built = all(layer.built for layer in operation._flatten_layers())
-            self._functions[key] = _told(lambda: trace(operation, args, kwargs).function, None) if is_built else None
+            self._functions[key] = _told(lambda: trace(operation, args, kwargs).function, None)
         return self._functions[key]
 
     def _layer(self, node: Any, sources: list[_Part | None], place: _Place) -> _Part:
@@ -309,11 +302,11 @@ class _Walk:
         last: _Part | None = None
         for layer in model.layers:
             function = _own_function(layer)
-            if function is not None and last is None:
-                (last,) = self._graph(function, None, place.inside(layer, None)) or (None,)
+            if function is None:
+                last = self._alone(layer, place, (last,) if last else ())
+            else:
                 self._opened.add(id(layer))
-                continue
-            last = self._alone(layer, place, (last,) if last else ())
+                (last,) = self._graph(function, [last] if last else None, place.inside(layer, None))
         if last is not None:
             units = getattr(last.operation, "units", None)
             self.ends = [_End(last.operation.name, (None, units) if isinstance(units, int) else (), last)]
@@ -351,7 +344,7 @@ class _Walk:
     def _note_rest(self, layer: keras.Layer) -> None:
         if self.ends:
             self.is_whole = False
-            self.notes.append(f"{layer.name} has weights that are not reached from the inputs of the model.")
+            self.notes.append(f"How the inputs of the model reach {layer.name} could not be seen.")
 
 
 def _own_function(operation: Any) -> keras.Function | None:
@@ -596,7 +589,7 @@ def _outputs(model: keras.Model, walk: _Walk, layers: Sequence[Layer], names: Ma
             name=end.name,
             layer=names[id(end.part)],
             shape=end.shape,
-            activation=_told(partial(_last_activation, by_name[names[id(end.part)]], by_name), None),
+            activation=_told(partial(_last_activation, by_name[names[id(end.part)]], by_name, {}), None),
             loss=loss,
             metrics=given,
         )
@@ -604,19 +597,29 @@ def _outputs(model: keras.Model, walk: _Walk, layers: Sequence[Layer], names: Ma
     )
 
 
-def _last_activation(layer: Layer, by_name: Mapping[str, Layer]) -> Activation | None:
+def _last_activation(
+    layer: Layer, by_name: Mapping[str, Layer], known: dict[str, Activation | None]
+) -> Activation | None:
     """Return the last function that was applied to what a layer gives; None where it is not known."""
+    if layer.name not in known:
+        known[layer.name] = None  # of a layer that takes, in another call, what it gave itself
+        before = [by_name[name] for name in dict.fromkeys(layer.inputs)]
+        known[layer.name] = _applied_last(layer, [partial(_last_activation, one, by_name, known) for one in before])
+    return known[layer.name]
+
+
+def _applied_last(layer: Layer, before: Sequence[Callable[[], Activation | None]]) -> Activation | None:
+    """Return the last function of a layer's output, given how to find out those of its inputs."""
     if layer.is_custom or layer.kind == "InputLayer":
         return layer.activation
-    before = [by_name[name] for name in layer.inputs]
     if layer.kind in _PASSING or (layer.kind == "Activation" and layer.activation and layer.activation.is_linear):
-        return _last_activation(before[0], by_name) if len(before) == 1 else None
-    if layer.kind in _JOINING or (layer.kind in ("Add", "Subtract") and len(before) > 1):
-        return _common(layer.kind, [_last_activation(one, by_name) for one in before])
+        return before[0]() if len(before) == 1 else None
+    if layer.kind in _JOINING or (layer.kind in ("Add", "Subtract") and len(layer.inputs) > 1):
+        return _common(layer.kind, [one() for one in before])
     if layer.kind in _AFFINE | _PROJECTING:
         return _LINEAR
     if layer.activation is not None and layer.activation.is_linear and not layer.parameters:  # scaled by a constant
-        found = _last_activation(before[0], by_name) if len(before) == 1 else None
+        found = before[0]() if len(before) == 1 else None
         return found if found and found.is_linear else None
     return layer.activation
 

@@ -46,7 +46,7 @@ def trace(layer: keras.Layer, args: Any, kwargs: Mapping[str, Any]) -> Traced:
     Parameters
     ----------
     layer
-        Built, with all its parts.
+        Built, with all its parts that it calls.
     args, kwargs
         As its ``call`` takes them; each tensor is replaced by one that has no history.
 
@@ -63,7 +63,7 @@ def trace(layer: keras.Layer, args: Any, kwargs: Mapping[str, Any]) -> Traced:
         fresh.append(keras.Input(batch_shape=part.shape, dtype=part.dtype, sparse=part.sparse, name=part.name))
         return fresh[-1]
 
-    with _names_put_back(), untouched(layer, generators=True), _without_losses(layer):
+    with _names_put_back(), untouched(layer, generators=True), _without_losses(layer), _nothing_built(layer):
         args, kwargs = keras.tree.map_structure(anew, (args, dict(kwargs)))
         if is_user_written(layer):
             outputs = layer.call(*args, **kwargs, **_training(layer, kwargs))
@@ -78,8 +78,8 @@ def trace(layer: keras.Layer, args: Any, kwargs: Mapping[str, Any]) -> Traced:
     return Traced(function, tuple(key for key, _ in told))
 
 
-def inputs_as_built(model: keras.Model) -> tuple[Any, dict[str, Any]]:
-    """Return symbolic arguments of the shapes that a model was built with, of any batch size.
+def inputs_as_built(model: keras.Model, kind: str) -> tuple[Any, dict[str, Any]]:
+    """Return symbolic arguments of a type, of the shapes that a model was built with and any batch size.
 
     Raises
     ------
@@ -89,7 +89,6 @@ def inputs_as_built(model: keras.Model) -> tuple[Any, dict[str, Any]]:
     shapes = dict(getattr(model, "_build_shapes_dict", None) or {})
     if not shapes:
         raise ValueError("the shapes of its inputs are not known")
-    kind = model.compute_dtype
     made = {name: _symbolic(shape, kind, name) for name, shape in shapes.items()}
     if len(made) == 1:
         return tuple(made.values()), {}
@@ -150,3 +149,20 @@ def _without_losses(layer: keras.Layer) -> Iterator[None]:
         yield
     finally:
         object.__delattr__(layer, "add_loss")
+
+
+@contextmanager
+def _nothing_built(layer: keras.Layer) -> Iterator[None]:
+    """Have a part that is not built yet raise when it is called: its variables would not come to be as in training."""
+
+    def build(*args: Any, **kwargs: Any) -> None:  # noqa: ARG001  # as that of any layer
+        raise ValueError("a part has not been built")
+
+    parts = [part for part in layer._flatten_layers() if not part.built]
+    for part in parts:
+        object.__setattr__(part, "build", build)
+    try:
+        yield
+    finally:
+        for part in parts:
+            object.__delattr__(part, "build")
