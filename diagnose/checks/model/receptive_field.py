@@ -68,7 +68,7 @@ class Options:
     beyond_share: float = threshold(
         0.85,
         unit="share",
-        source="of keras.applications at their default input DenseNet201 has most, 0.83",
+        source="DenseNet201, the deepest of its kind, stays below it at its default input",
         help="convolutions that are given features of the whole image",
     )
 
