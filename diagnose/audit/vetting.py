@@ -219,7 +219,10 @@ def _refusal(name: str) -> ReadError:
 
 def _unknown(name: str, module: str | None) -> ReadError:
     if module is not None and _is_keras(module):
-        return ReadError(f"names {_shown(f'{module}.{name}')}, which is not a part of which Keras models are made")
+        return ReadError(
+            f"names {_shown(f'{module}.{name}')}, which is not a part of which Keras models are made",
+            "where another version of Keras wrote it, save the model again with this one",
+        )
     return UnknownPartError(
         f"names {_shown(name)}, which is not Keras' own",
         "if it is yours, name the function that makes the model, whose module is then imported: my_model.py:build",
