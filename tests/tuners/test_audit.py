@@ -1,0 +1,69 @@
+"""The audit before a training of `tune`."""
+
+from __future__ import annotations
+
+import io
+
+import keras
+import numpy as np
+import pytest
+from rich.console import Console
+
+from recipes import build
+from recipes.config import Config
+from recipes.data import load_data
+from tuners import audit as audits
+from tuners import train
+from tuners.audit import Audit
+
+IRIS = Config.of("mlp", {"data.source": "iris", "training.epochs": 1})
+
+
+def looked(model: keras.Model, config: Config, data) -> tuple[Audit, str]:
+    told = io.StringIO()
+    audit = Audit(config, data, Console(file=told, width=80))
+    audit.look(model)
+    return audit, told.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "source"), [("mlp", "iris"), ("mlp", "breast_cancer"), ("mlp", "diabetes"), ("cnn", "digits")]
+)
+def test_the_recipes_are_sound(recipe, source):
+    config = Config.of(recipe, {"data.source": source})
+    data = load_data(config)
+    audit, told = looked(build(config, data), config, data)
+    assert audit.report is not None
+    assert told == ""
+    assert not [outcome for outcome in audit.report.outcomes if outcome.kind == "error"]
+
+
+def test_what_is_wrong_is_told_and_kept():
+    data = load_data(IRIS)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(8, "relu"), keras.layers.Dense(1, "softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    audit, told = looked(model, IRIS, data)
+    assert "audit: before training: critical: output-" in told
+    assert audit.result()["verdict"] == "critical"
+    assert set(audit.result()["findings"][0]) == {"check", "severity", "summary"}
+
+
+def test_an_audit_that_fails_is_its_own_affair(monkeypatch):
+    def fails(*_args, **_more):
+        raise RuntimeError("nothing to see")
+
+    monkeypatch.setattr(audits, "audit", fails)
+    audit, told = looked(build(IRIS), IRIS, load_data(IRIS))
+    assert (audit.result(), told) == (None, "")
+
+
+def test_a_copy_leaves_the_random_state_alone():
+    data, before = load_data(IRIS), np.random.get_state()[1].tobytes()
+    audit = Audit(IRIS, data, Console(quiet=True))
+    audit.look_at_a_copy()
+    assert audit.report is not None
+    assert np.random.get_state()[1].tobytes() == before
+
+
+def test_the_result_has_it(tmp_path):
+    assert train(IRIS, folder=tmp_path / "run", track=False).result["audit"]["verdict"] in ("healthy", "info")
