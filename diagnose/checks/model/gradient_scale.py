@@ -1,4 +1,4 @@
-"""The first gradients vanish or explode on their way back, or do not reach some layers at all.
+"""The first gradients vanish or explode on their way back, or do not reach some layers.
 
 What it detects
 ---------------

@@ -1,4 +1,4 @@
-"""Values shrink to nothing, or blow up, on their way through the untrained layers, or whole layers are dead.
+"""Values vanish or blow up on their way through the untrained layers, or layers are dead.
 
 What it detects
 ---------------
