@@ -36,6 +36,9 @@ class SplitSample:
         where something random is done to the data.
     positions
         Shape (n,): which samples of the split these are; None where that is not known.
+    random_operations
+        What of its pipeline draws at random, by TensorFlow's names, as far as the pipeline can be seen. With a seed
+        set two readings may be the same and changed at random all the same.
     """
 
     inputs: Mapping[str, Array]
@@ -44,6 +47,7 @@ class SplitSample:
     is_whole: bool = True
     again: Mapping[str, Array] = field(default_factory=lambda: MappingProxyType({}))
     positions: Array | None = None
+    random_operations: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Return how many samples are here."""

@@ -101,7 +101,7 @@ def _opened(source: str, config: Config) -> DataSample:
     if source == "scattered_digits":
         return sample_of(loading.load_data(config))
     if source in loading.BUILTIN:
-        return _sampled(loading.find(source, config), config.data)
+        return _sampled(loading.find(source, config), config.data, is_raw=True)  # recipes scale them themselves
     if path.is_dir():
         loading.check_heeded(config, source, "target", "group", "ignore")
         side = min(config.data.image_size, MOST_SIDE)

@@ -31,7 +31,7 @@ ALLOWED = {
     "diagnose.finding": ("diagnose.fix",),
     "diagnose.check": ("diagnose.discovery", "diagnose.finding", "diagnose.run"),
     "diagnose.report": ("diagnose.finding", "diagnose.run", "diagnose.renderers*"),
-    "diagnose.analyze": ("diagnose.check", "diagnose.finding", "diagnose.report", "diagnose.run"),
+    "diagnose.analyze": ("diagnose.check", "diagnose.discovery", "diagnose.finding", "diagnose.report", "diagnose.run"),
     "diagnose.explain": ("diagnose.check",),
     "diagnose.measures*": ("diagnose.measures*", "diagnose.run", "diagnose.blueprint", "diagnose.sample"),
     "diagnose.remedies*": (

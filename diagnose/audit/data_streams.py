@@ -13,6 +13,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -77,6 +78,8 @@ class Feed:
         Returns the batch of a number, where that can be asked for; `elements` is not used then.
     classes, batch_size
         As of `diagnose.sample.DataSample`; the size as the container has it.
+    random_operations
+        As of `diagnose.sample.SplitSample`.
     """
 
     elements: Callable[[], Iterable[Any]] = tuple
@@ -86,6 +89,7 @@ class Feed:
     get: Callable[[int], Any] | None = None
     classes: tuple[str, ...] = ()
     batch_size: int | None = None
+    random_operations: tuple[str, ...] = ()
 
 
 def is_container(data: Any) -> bool:
@@ -180,7 +184,28 @@ def _of_tf_data(data: Any) -> Feed:
         is_endless=cardinality == _INFINITE,
         classes=tuple(map(str, getattr(data, "class_names", None) or ())),
         batch_size=size,
+        random_operations=_random_operations(data),
     )
+
+
+def _random_operations(data: Any) -> tuple[str, ...]:
+    """Return what the functions mapped over a data set draw at random; orders that are shuffled are no such thing.
+
+    TensorFlow has no public way to see into a pipeline: where its own is gone, nothing is known.
+    """
+    found: dict[str, None] = {}
+    with suppress(Exception):
+        upstream = [data]
+        while upstream:
+            each = upstream.pop()
+            upstream += each._inputs()
+            for function in each._functions():
+                graph = function.function.graph
+                graphs = [graph, *(inner.graph for inner in getattr(graph, "_functions", {}).values())]
+                for operation in (operation for one in graphs for operation in one.get_operations()):
+                    if "Random" in operation.type:
+                        found[operation.type] = None
+    return tuple(found)
 
 
 def _specs(spec: Any) -> list[Any]:
@@ -239,6 +264,7 @@ def read(feed: Feed, split: str, limit: Limit, *, is_read_twice: bool = False) -
         count=reader.total,
         is_whole=is_whole,
         again=second,
+        random_operations=feed.random_operations,
         positions=positions if reader.is_regular else None,
     )
     return Reading(

@@ -457,3 +457,13 @@ def test_spread_takes_one_of_each_stretch():
 def test_constant_series_are_no_windows():
     assert not are_windows(np.ones((10, 5)))
     assert not are_windows(np.array([["a", "b", "c"]] * 5))
+
+
+@pytest.mark.keras
+def test_what_a_pipeline_draws_at_random_is_seen_though_a_seed_hides_it() -> None:
+    tf = pytest.importorskip("tensorflow")
+    tf.keras.utils.set_random_seed(0)
+    plain = tf.data.Dataset.from_tensor_slices((np.zeros((8, 4, 4, 1)), np.zeros(8)))
+    noisy = plain.map(lambda x, y: (tf.image.random_brightness(x, 0.3), y)).batch(4)
+    assert sample(noisy).training.random_operations
+    assert sample(plain.shuffle(8).map(lambda x, y: (x / 2, y)).batch(4)).training.random_operations == ()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -70,3 +72,14 @@ def test_what_was_read_once_or_is_empty_is_not_judged():
     assert findings(CHECK, planned(data=data())) == ()
     assert look(PICTURES[:0], PICTURES[:0]) == ()
     assert look(np.zeros((5, 3)), np.ones((5, 3))) == ()
+
+
+def test_random_operations_of_a_pipeline_are_enough_where_a_seed_makes_the_readings_alike() -> None:
+    def drawing(split: Split) -> Run:
+        sound = data()
+        drawn = dataclasses.replace(sound.splits[split], random_operations=("RandomUniform",))
+        return planned(data=dataclasses.replace(sound, splits={**sound.splits, split: drawn}))
+
+    (finding,) = findings(CHECK, drawing(Split.VALIDATION))
+    assert "RandomUniform" in finding.summary
+    assert not findings(CHECK, drawing(Split.TRAIN))

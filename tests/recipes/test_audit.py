@@ -51,7 +51,7 @@ def function(returned: str) -> str:
 class TestBuiltIn:
     def test_a_table_with_its_names(self):
         data = open_data("iris")
-        assert (data.source, data.is_raw, data.classes) == ("iris", False, ("setosa", "versicolor", "virginica"))
+        assert (data.source, data.is_raw, data.classes) == ("iris", True, ("setosa", "versicolor", "virginica"))
         assert data.features["x"][0] == "sepal length (cm)"
         assert sizes(data) == {"train": 90, "validation": 30, "test": 30}
         assert data.notes == (

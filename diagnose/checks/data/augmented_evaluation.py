@@ -8,7 +8,8 @@ How it is detected
 ------------------
 The first samples of each split are read twice. A share of `changed` or more of them must differ between the readings by
 more than rounding (`rounding` of the spread). If every sample is as far from itself as from its neighbour (`reordered`
-of that distance), the data were shuffled and not changed, and nothing is said.
+of that distance), the data were shuffled and not changed, and nothing is said. Of a ``tf.data`` pipeline the mapped
+functions are looked at too: with a seed set, what they draw at random is the same at each reading.
 
 Why it matters
 --------------
@@ -38,7 +39,7 @@ from diagnose.finding import Comparison, Finding, Severity
 from diagnose.measures.encoding import drawn, flat, is_numeric
 from diagnose.remedies import data as remedies
 from diagnose.run import Run, Split
-from diagnose.sample import Array
+from diagnose.sample import Array, DataSample
 
 CHECK = Check(needs=Needs(before=("data", "validation")), fault=Fault.DATA, explains=("noisy-validation",))
 
@@ -77,6 +78,7 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     ]
     share, split, name = max(found, key=lambda each: each[0], default=(0.0, Split.VALIDATION, ""))
     if share < options.changed:
+        yield from _drawn_in_the_pipeline(run.data)
         return
     yield Finding(
         severity=Severity.WARNING,
@@ -98,6 +100,33 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
         ),
         fixes=(remedies.augment_training_only(),),
     )
+
+
+def _drawn_in_the_pipeline(data: DataSample) -> Iterator[Finding]:
+    """Yield a finding where an evaluation split has random operations that the readings do not show."""
+    for split, sample in data.splits.items():
+        if split is Split.TRAIN or not sample.random_operations:
+            continue
+        drawn_at = ", ".join(sample.random_operations[:3])
+        yield Finding(
+            severity=Severity.WARNING,
+            confidence=0.8,
+            summary=f"The pipeline of the {split} data draws at random ({drawn_at}): its samples are changed, as only "
+            "training data should be.",
+            evidence=(
+                Comparison(
+                    label=f"random operations in the pipeline of the {split} data",
+                    value=float(len(sample.random_operations)),
+                    threshold=0.0,
+                    left_name=f"{split}",
+                    left=float(len(sample.random_operations)),
+                    right_name="sound",
+                    right=0.0,
+                ),
+            ),
+            fixes=(remedies.augment_training_only(),),
+        )
+        return
 
 
 def _share_changed(first: Array, second: Array, options: Options) -> float:
