@@ -101,7 +101,8 @@ class Layer:
     calls
         How often the model uses it.
     training
-        The ``training`` argument that is written into the graph; None where Keras decides.
+        The ``training`` argument that code of the user's calls it with, whatever the model is called with; None where
+        Keras decides, as it does in every functional model.
     container
         Name of the model or block that holds it; empty for the model itself. Containers of containers apart by ``/``.
     receptive_field

@@ -39,7 +39,7 @@ _HOW_TO_SHOW = {
     "dry_run": ("nothing was computed", "--dry-run does so, in seconds"),
     "batch_size": (
         "no batch size",
-        "data that comes in batches (tf.data, PyDataset) or the run's configuration has it",
+        "--batch-size N tells it, and so do data that come in batches (tf.data, PyDataset)",
     ),
 }
 

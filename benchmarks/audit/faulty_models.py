@@ -396,22 +396,43 @@ def a_deep_recurrent_net_at_a_high_rate() -> Subject:
     return Subject(compiled(model, "mse", optimizer=keras.optimizers.SGD(0.1, momentum=0.9), metrics=["mae"]))
 
 
+class AlwaysDropping(keras.Model):
+    """Drops units in whatever mode it is called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden, self.drop = layers.Dense(64, activation="relu"), layers.Dropout(0.5)
+        self.end = layers.Dense(3, activation="softmax")
+
+    def call(self, x: object) -> object:
+        return self.end(self.drop(self.hidden(x), training=True))
+
+
+class AlwaysTurning(keras.Model):
+    """Augments its pictures in whatever mode it is called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flip, self.turn = layers.RandomFlip(), layers.RandomRotation(0.2)
+        self.features, self.flat = layers.Conv2D(16, 3, activation="relu"), layers.Flatten()
+        self.scale, self.end = layers.Rescaling(1 / 255), layers.Dense(10, activation="softmax")
+
+    def call(self, x: object) -> object:
+        x = self.turn(self.flip(x, training=True), training=True)
+        return self.end(self.flat(self.features(self.scale(x))))
+
+
 @faulty("training-mode-fixed")
 def dropout_that_is_always_on() -> Subject:
-    inputs = keras.Input((20,))
-    x = layers.Dense(64, activation="relu")(inputs)
-    x = layers.Dropout(0.5)(x, training=True)
-    model = keras.Model(inputs, layers.Dense(3, activation="softmax")(x))
+    model = AlwaysDropping()
+    model.build((None, 20))
     return Subject(compiled(model, "sparse_categorical_crossentropy"))
 
 
 @faulty("training-mode-fixed", "augmented-evaluation")
 def augmentation_that_is_always_on() -> Subject:
-    inputs = keras.Input((32, 32, 3))
-    x = layers.RandomFlip()(inputs, training=True)
-    x = layers.RandomRotation(0.2)(x, training=True)
-    x = layers.Conv2D(16, 3, activation="relu")(layers.Rescaling(1 / 255)(x))
-    model = keras.Model(inputs, layers.Dense(10, activation="softmax")(layers.Flatten()(x)))
+    model = AlwaysTurning()
+    model.build((None, 32, 32, 3))
     return Subject(compiled(model, "sparse_categorical_crossentropy"))
 
 

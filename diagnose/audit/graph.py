@@ -100,16 +100,22 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where in the model the walk is."""
+    """Where in the model the walk is.
+
+    `is_own_call` says whether the calls here are made by code of the user's, which decides on `training`. A functional
+    model hands its own ``training`` on to all that it calls, whatever was written when it was made (Keras 3.15,
+    ``keras.src.models.functional.operation_fn``).
+    """
 
     containers: tuple[str, ...] = ()
     is_trainable: bool = True
     training: bool | None = None
+    is_own_call: bool = False
 
     def inside(self, container: keras.Operation, training: bool | None) -> _Place:
         """Return the place inside a container that is called here."""
         trainable = self.is_trainable and bool(getattr(container, "trainable", True))
-        return _Place((*self.containers, container.name), trainable, training)
+        return _Place((*self.containers, container.name), trainable, training, is_user_written(container))
 
 
 @dataclass(frozen=True)
@@ -151,7 +157,8 @@ class _Walk:
 
     def model(self) -> None:
         """Walk through the model itself."""
-        model, place = self._model, _Place(is_trainable=bool(self._model.trainable))
+        model = self._model
+        place = _Place(is_trainable=bool(model.trainable), is_own_call=is_user_written(model))
         self._opened.add(id(model))
         function, names = self._function_of_model()
         if function is not None:
@@ -224,7 +231,9 @@ class _Walk:
     def _call(self, node: Any, sources: list[_Part | None], place: _Place) -> list[_Part | None]:
         """Walk through one call; return where each of its outputs comes from."""
         operation = node.operation
-        training = place.training if place.training is not None else _written_training(node)
+        training = place.training
+        if training is None and place.is_own_call:
+            training = _written_training(node)
         if id(operation) not in self._found:
             opened = self._opened_call(node, sources)
             if opened is not None:

@@ -223,8 +223,8 @@ def test_the_backbone_of_a_transfer_model_is_frozen_and_called_for_inference():
     model = keras.Model(x, layers.Dense(2, name="head")(layers.Dropout(0.1, name="drop")(backbone(x, training=False))))
     made = blueprint_of(model).by_name
     assert [(made[n].is_trainable, made[n].training) for n in ("deep", "norm", "drop", "head")] == [
-        (False, False),
-        (False, False),
+        (False, None),
+        (False, None),
         (True, None),
         (True, None),
     ]
@@ -241,13 +241,37 @@ def test_what_is_in_a_frozen_container_is_frozen_whatever_it_says_itself():
     assert (late.is_trainable, late.trainable_parameters) == (False, 0)
 
 
-def test_training_that_is_written_into_the_graph_is_told_and_defaults_of_keras_are_not():
+def test_training_that_is_written_into_a_functional_model_counts_for_nothing():
     x = keras.Input((8,))
-    y = layers.BatchNormalization(name="frozen")(x, training=False)
-    y = layers.Dropout(0.5, name="always")(y, training=True)
-    y = layers.GaussianNoise(0.1, name="noise")(layers.Dropout(0.5, name="usual")(y))
-    made = blueprint_of(keras.Model(x, y)).by_name
-    assert [made[n].training for n in ("frozen", "always", "usual", "noise")] == [False, True, None, None]
+    y = layers.Dropout(0.5, name="always")(layers.BatchNormalization(name="frozen")(x, training=False), training=True)
+    model = keras.Model(x, y)
+    made = blueprint_of(model).by_name
+    assert [made[n].training for n in ("frozen", "always")] == [None, None]
+    drawn = np.random.default_rng(0).normal(3, 1, (64, 8)).astype("float32")
+    outputs = {training: np.asarray(model(drawn, training=training)) for training in (False, True)}
+    assert np.allclose(outputs[False], drawn, rtol=0.01)  # so it is: what the model is called with goes before
+    assert (outputs[True] == 0).mean() > 0.3
+
+
+class AlwaysOn(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.norm, self.drop = layers.BatchNormalization(name="frozen"), layers.Dropout(0.5, name="always")
+        self.inner = sequential(layers.Dropout(0.5, name="deep"), shape=(8,))
+        self.usual, self.noise = layers.Dropout(0.5, name="usual"), layers.GaussianNoise(0.1, name="noise")
+
+    def call(self, x):
+        x = self.drop(self.norm(x, training=False), training=True)
+        return self.noise(self.usual(self.inner(x, training=True)))
+
+
+def test_training_that_the_users_own_call_decides_is_told_and_defaults_of_keras_are_not():
+    model = AlwaysOn()
+    ones = np.ones((64, 8), "float32")
+    assert np.asarray(model(ones, training=False)).std() > 0.1
+    made = blueprint_of(model).by_name
+    names = ("frozen", "always", "deep", "usual", "noise")
+    assert [made[n].training for n in names] == [False, True, True, None, None]
 
 
 # What is told of a layer

@@ -7,7 +7,7 @@ frozen.
 
 How it is detected
 ------------------
-A batch normalization that is trainable, not called with ``training=False``, given the output of frozen layers and
+A batch normalization that is trainable, given the output of frozen layers and
 followed by a frozen layer in turn: it is in the middle of something frozen. At least `least_norms` of them are a
 `warning`. In Keras 3 one that is not trainable runs in inference mode, whatever it is called with. Those in an
 unfrozen upper part of a backbone, next to weights that are trained, are an `info`.
@@ -19,11 +19,12 @@ small batches, every feature changes its scale, and nothing behind it can adapt.
 
 How to fix
 ----------
-``trainable = False`` for them too, or the backbone called with ``training=False``.
+``trainable = False`` for them too. ``backbone(x, training=False)`` does not do it: a functional model of Keras 3.15 hands
+the ``training=True`` of ``fit`` on to all that is in it.
 
 References
 ----------
-Keras guide, Transfer learning and fine-tuning: keep BatchNormalization in inference mode, else the updates "will
+Keras guide, Transfer learning and fine-tuning: keep BatchNormalization in inference mode, else the updates
 destroy what the model has learned; Ioffe, Batch renormalization, NeurIPS 2017.
 """
 
