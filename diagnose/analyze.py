@@ -101,6 +101,7 @@ def analyze(
     checks: Sequence[LoadedCheck] | None = None,
     *,
     live: bool = False,
+    audit: RunReport | None = None,
 ) -> RunReport:
     """Look at a run with every selected check and return its diagnosis.
 
@@ -114,13 +115,15 @@ def analyze(
         The checks to choose from; by default all discovered ones of the families that have something to look at.
     live
         Whether the training still goes on: checks that need its end are not applicable then.
+    audit
+        A report on the same model and data from before the training: what it says of them is taken over.
     """
     checks = load_checks(selection.families(run)) if checks is None else checks
     findings: list[Finding] = []
     outcomes: list[Outcome] = []
     with np.errstate(all="ignore"):  # logs hold NaN and infinity, and checks divide by what is zero
         for check in checks:
-            outcome, found = _look(check, run, selection, live)
+            outcome, found = (_taken_over(check, audit) if audit else None) or _look(check, run, selection, live)
             outcomes.append(outcome)
             findings.extend(found)
     findings = _link(findings, checks)
@@ -134,6 +137,14 @@ def analyze(
         findings=tuple(findings),
         outcomes=tuple(outcomes),
     )
+
+
+def _taken_over(check: LoadedCheck, audit: RunReport) -> tuple[Outcome, list[Finding]] | None:
+    """Return what a check of the model or the data has said before; None where it did not look."""
+    outcome = next((outcome for outcome in audit.outcomes if outcome.check == check.id), None)
+    if outcome is None or check.family not in _BEFORE:
+        return None
+    return outcome, [finding for finding in audit.findings if finding.check == check.id]
 
 
 def _look(check: LoadedCheck, run: Run, selection: Selection, live: bool) -> tuple[Outcome, list[Finding]]:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from diagnose.analyze import Selection, analyze, best_epoch
+from diagnose.blueprint import Initializer
 from diagnose.check import Check, LoadedCheck, Needs, load_checks
 from diagnose.finding import Finding, OutcomeKind, Point, Severity
 from diagnose.run import LayerStatistic, Run
@@ -377,3 +378,20 @@ def test_looking_changes_nothing_and_warns_of_nothing():
         first, second = analyze(a_run), analyze(a_run)
     assert first == second
     assert all(o.kind != OutcomeKind.ERROR for o in first.outcomes)
+
+
+def test_what_an_audit_has_said_is_taken_over_and_explains_what_comes_of_it():
+    model = blueprints.model(
+        blueprints.dense(32, "relu", initializer=Initializer("Zeros")),
+        blueprints.dense(32, "relu", initializer=Initializer("Zeros")),
+        blueprints.dense(10, "softmax", initializer=Initializer("Zeros")),
+    )
+    audit = analyze(blueprints.planned(model))
+    flat = run(loss=math.log(10) + noise(40, 1e-3), accuracy=0.1 + noise(40, 1e-3, 1), config={"classes": 10})
+    trained = dataclasses.replace(flat, model=model)
+    report = analyze(trained, audit=audit)
+    assert report.findings[0].check == "constant-initializer"
+    assert [f.caused_by for f in report.findings if f.check == "not-learning"] == [("constant-initializer",)]
+    assert [(f.check, f.caused_by) for f in analyze(trained).findings] == [
+        (f.check, f.caused_by) for f in report.findings
+    ]

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 OnFinding = Literal["warn", "stop"] | Callable[[Finding], object]
 
 #: What belongs to one training in one process and is not copied.
-_HANDLES = ("_model", "params", "_log", "_sampling", "_mirror", "_tracked", "_blueprint")
+_HANDLES = ("_model", "params", "_log", "_sampling", "_mirror", "_tracked", "_blueprint", "_audited")
 #: Up to this epoch every one is judged as it ends; later ones ever more rarely: the cost stays a constant share.
 _ALL_JUDGED = 100
 #: What fails where the model cannot be looked at before its training.
@@ -154,6 +154,7 @@ class Monitor(keras.callbacks.Callback):
         self._log: Log | None = None
         self._sampling: Sampling | None = None
         self._blueprint: Blueprint | None = None
+        self._audited: RunReport | None = None
         self._mirror: Mirror | None = None
         self._tracked: LiveRun | None = None
         self._news = News()
@@ -185,7 +186,7 @@ class Monitor(keras.callbacks.Callback):
         self._broken.clear()
         self._told.clear()
         self.stopped, self._is_over, self._last_batch, self._epochs = None, False, None, 0
-        self.lost, self._blueprint = None, None
+        self.lost, self._blueprint, self._audited = None, None, None
         self._news.planned = self._parameter("epochs")
         self._attempt("facts about the training", self._note_set_up)
         if self._path is not None or self._mlflow:
@@ -308,8 +309,9 @@ class Monitor(keras.callbacks.Callback):
             return
         else:
             self._blueprint = dataclasses.replace(self._blueprint, batch_size=size)
-        report = analyze(Run(self._record.source, "keras", model=self._blueprint, is_planned=True), self._selection)
-        self._tell_what_is_new(report.findings, report.run)
+        planned = Run(self._record.source, "keras", model=self._blueprint, is_planned=True)
+        self._audited = analyze(planned, self._selection)
+        self._tell_what_is_new(self._audited.findings, planned)
 
     def _note_end(self) -> None:
         self._config |= {"epochs": self._epochs, "ended": datetime.now(UTC).isoformat(timespec="seconds")}
@@ -380,7 +382,7 @@ class Monitor(keras.callbacks.Callback):
 
     def _judged(self, *, live: bool) -> RunReport:
         run = dataclasses.replace(self._record.run(self._config), model=self._blueprint)
-        return analyze(run, self._selection, live=live)
+        return analyze(run, self._selection, live=live, audit=self._audited)
 
     def _judge(self, row: Mapping[str, Any]) -> None:
         """Act on what is new, where the epoch is one to be judged."""
