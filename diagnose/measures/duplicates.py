@@ -20,6 +20,8 @@ _MOST_NEAR = 1500
 #: Pixels or features by which nearly equal samples are compared.
 _SIGNATURE = 16
 _PIXELS = 4096
+#: Copies whose surroundings are looked at.
+_MOST_COPIES = 64
 #: Neighbours by which the usual distance is measured; copies are not among them, unless there are many.
 _USUAL = (5, 10)
 
@@ -69,6 +71,19 @@ def chance_bits(inputs: Mapping[str, Array], rows: NDArray[np.intp]) -> float:
                 shares = counts / len(column)
                 bits += -math.log2(float((shares * shares).sum()))
     return 0.0 if is_coarse else bits
+
+
+def columns_around(copies: Array, rows: Array) -> float:
+    """Return in how many columns the nearest row that is not the same differs: the median over copies of rows.
+
+    Where rows meet by chance, many more nearly meet: the nearest others differ in a column or two.
+    """
+    table = flat(rows)
+    gaps = []
+    for copy in flat(copies)[drawn(len(copies), _MOST_COPIES)]:
+        differing = ((table != copy) & ((table == table) | (copy == copy))).sum(axis=1)  # NaN is as NaN
+        gaps.append(int(differing[differing > 0].min(initial=table.shape[1])))
+    return float(np.median(gaps)) if gaps else 0.0
 
 
 @dataclass(frozen=True, eq=False)

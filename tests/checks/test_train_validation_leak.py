@@ -88,6 +88,25 @@ def test_copies_beyond_the_honest_twins():
     assert look(levels[:400], np.concatenate([levels[:60], levels[400:440]]))
 
 
+def test_everything_twice_in_rows_of_whole_numbers():
+    """Few values in many columns do not meet by chance, though each training sample may have a twin too."""
+    digits = np.tile(RNG.integers(0, 17, (300, 64)) * (RNG.random(64) < 0.9), (2, 1))[RNG.permutation(600)]
+    (found,) = look(digits[:400], digits[400:])
+    assert found.severity is Severity.CRITICAL
+    gappy = np.where(RNG.random(digits.shape) < 0.05, np.nan, digits)
+    twice = np.concatenate([gappy[:300], gappy[:300]])[RNG.permutation(600)]
+    assert look(twice[:400], twice[400:])
+
+
+def test_things_of_a_kind_are_no_copies():
+    """What was sold, described in many columns: a row for each sale, labelled by who bought it."""
+    things = RNG.integers(0, 5, (80, 30))
+    sold, buyers = things[RNG.integers(0, 80, 500)], RNG.integers(0, 3, 500)
+    assert look(sold[:400], sold[400:], buyers[:400], buyers[400:]) == ()
+    few = things[RNG.integers(0, 12, 500)]
+    assert look(few[:400], few[400:]) == ()
+
+
 @pytest.mark.parametrize("how", ["noise", "brightness", "contrast", "compression"])
 def test_pictures_that_are_nearly_the_same(how):
     copies = PHOTOGRAPHS[:30].astype("float32")

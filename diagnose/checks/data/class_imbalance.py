@@ -3,14 +3,16 @@
 What it detects
 ---------------
 A most frequent class that is many times as frequent as the rarest, with the accuracy that always answering it gives;
-classes that the training data have and the validation data lack, or the other way round.
+a class that is hardly there beside the usual ones, with the recall that never answering it costs; classes that the training data have and the validation data lack, or the other way round.
 
 How it is detected
 ------------------
 Counts of the classes in the training sample. The most frequent must be `ratio` times as frequent as the rarest, and
 `certain_ratio` times still when both shares are moved by three standard errors towards each other, so that few samples
 per class are no finding. It is a `warning` where always answering the most frequent class reaches an accuracy of
-`baseline`, unless the model is judged by a metric that sees rare classes (F1, AUC, precision, recall); else an `info`.
+`baseline`, or where the class of median size is `ratio` times as frequent as the rarest, as surely, and the classes as
+rare as that are `lost_recall` of all: the mean recall that never answering them costs. Not so where the model is judged
+by a metric that sees rare classes (F1, AUC, precision, recall): that, and all else, is an `info`.
 For labels that can hold together, the rarest label against the samples without it, always an `info`. A class is missing
 from a split where a random split would leave out any class that is as frequent as that with a probability under
 `absence`.
@@ -68,6 +70,12 @@ class Options:
         source="beyond it accuracy cannot tell a classifier from its most frequent answer",
         help="accuracy of always answering the most frequent class",
     )
+    lost_recall: float = threshold(
+        0.1,
+        unit="recall",
+        source="by convention: one class of ten",
+        help="mean recall over the classes that never answering the rare ones costs",
+    )
     absence: float = threshold(
         1e-3,
         unit="p",
@@ -95,7 +103,7 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
 def _named(classes: Array, names: tuple[str, ...]) -> list[str]:
     """Return what to call each class."""
     if classes.dtype.kind in "iu" and len(classes) and classes.min() >= 0 and classes.max() < len(names):
-        return [names[int(each)] for each in classes]
+        return [names[int(each)][:40] for each in classes]
     return [str(each)[:40] if classes.dtype.kind in "US" else f"{each:g}" for each in classes.tolist()]
 
 
@@ -107,19 +115,24 @@ def _imbalance(
         return
     most, least = present[counts[present].argmax()], present[counts[present].argmin()]
     total = int(counts.sum())
-    ratio = float(counts[most] / counts[least])
-    certain = wilson(counts[most], total, 3.0)[0] / wilson(counts[least], total, 3.0)[1]
-    if ratio < options.ratio or certain < options.certain_ratio:
+    if not _is_rarer(int(counts[least]), int(counts[most]), total, options):
         return
-    share = float(counts[most] / total)
+    ratio, share = float(counts[most] / counts[least]), float(counts[most] / total)
+    rare = _hardly_there(counts[present], options)
+    costs = f"always answering it gives {100 * share:.0f} % accuracy"
+    if share < options.baseline and len(rare):
+        costs = (
+            f"never answering the {len(rare)} of {len(present)} classes that are hardly there costs "
+            f"{100 * rare.sum() / total:.1f} points of accuracy, and {100 * len(rare) / len(present):.0f} of mean recall"
+        )
     is_seen = any(mark in metric.lower() for metric in metrics for mark in _SEES_RARE)
+    is_costly = share >= options.baseline or len(rare) >= options.lost_recall * len(present)
     yield Finding(
-        severity=Severity.WARNING if share >= options.baseline and not is_seen else Severity.INFO,
+        severity=Severity.WARNING if is_costly and not is_seen else Severity.INFO,
         confidence=0.95,
         summary=(
             f"Class {named[most]} is {ratio:.3g} times as frequent as class {named[least]} ({counts[most]} and "
-            f"{counts[least]} of {total} samples of {labels.name!r}): always answering it gives {100 * share:.0f} % "
-            "accuracy."
+            f"{counts[least]} of {total} samples of {labels.name!r}): {costs}."
         ),
         evidence=(
             Comparison(
@@ -135,6 +148,18 @@ def _imbalance(
         ),
         fixes=(remedies.weight_classes(), remedies.collect_more()),
     )
+
+
+def _is_rarer(count: int, other: int, total: int, options: Options) -> bool:
+    """Whether a class is so many times rarer than another, beyond chance."""
+    certain = wilson(other, total, 3.0)[0] / wilson(count, total, 3.0)[1]
+    return other >= options.ratio * count and certain >= options.certain_ratio
+
+
+def _hardly_there(counts: NDArray[np.int64], options: Options) -> NDArray[np.int64]:
+    """Return the counts of classes that are much rarer than the one in the middle."""
+    middle, total = int(np.sort(counts)[len(counts) // 2]), int(counts.sum())
+    return np.array([count for count in counts.tolist() if _is_rarer(count, middle, total, options)], dtype=np.int64)
 
 
 def _absence(

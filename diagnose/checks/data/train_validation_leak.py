@@ -11,8 +11,10 @@ Samples are compared byte for byte (both splits read as one type), and by distan
 grey version lie within `near` of the usual distance to the tenth neighbour and whose pixels correlate by `likeness`;
 rows within `near` of it. Copies must be `share` of the looked-at samples and `fewest` in number; `severe` of them is
 `critical`. Tables of few values have honest twins: there, and for near rows, the share must exceed that of the twins
-within the training data with both intervals (Wilson, 99 %) and `excess` between them. Near pictures must be ten times
-as frequent as chance would have it. On data with a time axis neighbours are no copies, and only exact ones count.
+within the training data with both intervals (Wilson, 99 %) and `excess` between them; or the copies must stand alone:
+the nearest training row that is not the same differs in `alone` columns or more, a tenth of the training rows are
+distinct, and nearly all copies have the label of their original. Near pictures must be ten times as frequent as chance
+would have it. On data with a time axis neighbours are no copies, and only exact ones count.
 
 Why it matters
 --------------
@@ -44,6 +46,7 @@ from diagnose.measures.duplicates import (
     Near,
     can_be_pictures,
     chance_bits,
+    columns_around,
     near_images,
     near_rows,
     near_sample,
@@ -62,6 +65,9 @@ CHECK = Check(
 
 #: By how many bits coincidence must be out of the question before one copy counts as a copy.
 _CERTAIN_BITS = 8.0
+#: Fewer distinct rows among all, or labels that agree less often, and rows that stand alone are kinds of things.
+_DISTINCT = 0.1
+_AGREEING = 0.95
 _Z = 2.58
 
 
@@ -81,6 +87,12 @@ class Options:
         unit="share",
         source="random splits of tests/checks/test_random_splits.py stay below",
         help="copies beyond those within the training data, where twins are honest",
+    )
+    alone: float = threshold(
+        8.0,
+        unit="columns",
+        source="honest twins of tests/checks/test_random_splits.py have others 2 columns away",
+        help="in which the nearest row differs that is not the same, where twins may be honest",
     )
     near: float = threshold(
         0.1, unit="", source="tests/checks/test_train_validation_leak.py", help="share of the usual distance"
@@ -145,9 +157,24 @@ def _exact(
     if bits < _CERTAIN_BITS:
         times = Counter(key for key in known if key)
         twins = sum(number for number in times.values() if number > 1)
-        if not _exceeds(copies.count, copies.of, twins, len(rows), options):
+        exceeds = _exceeds(copies.count, copies.of, twins, len(rows), options)
+        if not exceeds and not _stand_alone(train, rows, [row for _, row in pairs], len(times), copies, options):
             return None
     return copies
+
+
+def _stand_alone(
+    train: SplitSample,
+    rows: NDArray[np.intp],
+    originals: list[int],
+    distinct: int,
+    copies: _Copies,
+    options: Options,
+) -> bool:
+    """Whether copies are no rows of few values that meet by chance: nothing lies around them."""
+    if distinct < _DISTINCT * len(rows) or (copies.agreeing is not None and copies.agreeing < _AGREEING):
+        return False
+    return sum(columns_around(array[originals], array[rows]) for array in train.inputs.values()) >= options.alone
 
 
 def _near(data: DataSample, split: Split, options: Options) -> _Copies | None:
