@@ -267,8 +267,8 @@ def freeze_batch_norm(edits: Edits = (), *, addresses: str = "") -> Fix:
         id="freeze-batch-norm",
         title="Freeze batch normalization in the backbone (inference mode)",
         why="The frozen weights around it were trained with its moving mean and variance. Statistics of a few new "
-        "batches in their place change every feature. Frozen in Keras means inference mode too; calling the backbone "
-        "with training=False does the same, and lasts when it is unfrozen later.",
+        "batches in their place change every feature. Frozen in Keras means inference mode too. Calling the backbone "
+        "with training=False in a functional model does not: fit hands its own training=True on to every layer.",
         cost="None, unless the images are of an altogether different kind.",
         applicability=_by(edits, Applicability.SAFE),
         code=(
@@ -316,11 +316,18 @@ def let_keras_decide(*, addresses: str = "") -> Fix:
         cost="None, unless the noise is wanted (Monte Carlo dropout): then call model(x, training=True) in its place.",
         applicability=Applicability.MANUAL,
         code=(
-            "def call(layer, *args, training=None, **kwargs):  # what was fixed is left out\n"
-            "    return layer(*args, **kwargs)\n"
+            "class Classifier(keras.Model):\n"
+            "    def __init__(self, classes):\n"
+            "        super().__init__()\n"
+            '        self.hidden = keras.layers.Dense(64, activation="relu")\n'
+            "        self.dropout = keras.layers.Dropout(0.5)\n"
+            '        self.answer = keras.layers.Dense(classes, activation="softmax")\n'
+            "\n"
+            "    def call(self, inputs):\n"
+            "        x = self.hidden(inputs)\n"
+            "        return self.answer(self.dropout(x))  # not self.dropout(x, training=True)\n"
             "\n\n"
-            "functional = keras.Model(model.inputs, model.outputs)\n"
-            "better = keras.models.clone_model(functional, call_function=call)\n"
+            "better = Classifier(model.output_shape[-1])\n"
         )
         + compile_and_fit("better"),
         addresses=addresses,

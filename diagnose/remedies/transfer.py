@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from diagnose.fix import Change, Fix
+from diagnose.fix import Change, Edit, Fix
 from diagnose.remedies import settings
 from diagnose.remedies.snippets import SAME_OPTIMIZER, fit
 from diagnose.run import Run
@@ -43,7 +43,7 @@ def use_pretrained(*, addresses: str = "") -> Fix:
         title="Start from a pretrained backbone (transfer learning)",
         why="With little labelled data the features must come from elsewhere: a backbone trained on ImageNet "
         "has them. First train a new head on the frozen backbone, then unfreeze its top layers and fine-tune "
-        "at a rate 10 to 100 times lower, with batch normalization in inference mode.",
+        "at a rate 10 to 100 times lower; batch normalization stays frozen, which keeps it in inference mode.",
         cost="A download, a larger model, and inputs scaled as the backbone expects. Little gain where the "
         "images are unlike photographs.",
         changes=(
@@ -57,8 +57,8 @@ def use_pretrained(*, addresses: str = "") -> Fix:
             "backbone = keras.applications.MobileNetV2(\n"
             '    input_shape=(96, 96, 3), include_top=False, pooling="avg", weights="imagenet"\n'
             ")\n"
-            "backbone.trainable = False\n"
-            "x = backbone(x, training=False)  # batch normalization in inference mode, for good\n"
+            "backbone.trainable = False  # keeps its batch normalization in inference mode too\n"
+            "x = backbone(x)\n"
             'outputs = keras.layers.Dense(model.output_shape[-1], activation="softmax")(x)\n'
             "better = keras.Model(inputs, outputs)\n"
             'better.compile(optimizer="adam", loss=model.loss, metrics=["accuracy"])\n'
@@ -68,22 +68,24 @@ def use_pretrained(*, addresses: str = "") -> Fix:
     )
 
 
-def fine_tune_lower(run: Run | None = None, *, addresses: str = "") -> Fix:
-    """Do not destroy what was learnt."""
+def fine_tune_lower(run: Run | None = None, to: float | None = None, *, addresses: str = "") -> Fix:
+    """Do not destroy what was learnt; `to` is the rate of the very model, a tenth of the run's where it is None."""
     rate = settings.learning_rate(run)
+    lower = to if to is not None or rate is None else rate / 10
     title = "Fine-tune at a tenth of the learning rate, or less"
-    if rate is not None:
-        title = f"Fine-tune at {rate / 10:.3g} or less instead of {rate:.3g}"
-    value = "0.1 * float(model.optimizer.learning_rate)" if rate is None else f"{rate / 10:.3g}"
+    if lower is not None:
+        title = f"Fine-tune at {lower:.3g} or less" + ("" if rate is None else f" instead of {rate:.3g}")
+    value = "0.1 * float(model.optimizer.learning_rate)" if lower is None else f"{lower:.3g}"
     return Fix(
         id="fine-tune-lower",
         title=title,
         why="Pretrained weights are good already: at the head's rate the first steps destroy them. A rate 10 "
-        "to 100 times lower, with batch normalization in inference mode, adapts them instead.",
+        "to 100 times lower, with batch normalization frozen, adapts them instead.",
         cost="Slower; the head should have been trained first, on the frozen backbone.",
         changes=(Change("transfer.fine_tune_rate", "multiply", 0.1, low=1e-7, high=1e-3),),
         code=_fine_tune("2 * len(backbone.layers) // 3  # the lower layers are the general ones", value),
         addresses=addresses,
+        edits=() if to is None else (Edit("", "learning_rate", to),),
     )
 
 

@@ -11,7 +11,7 @@ def build():
     backbone.trainable = False
     inputs = keras.Input((96, 96, 3))
     x = keras.layers.Rescaling(1 / 255)(inputs)
-    x = backbone(x, training=False)
+    x = backbone(x)
     outputs = keras.layers.Dense(5, activation="softmax", name="head")(x)
     model = keras.Model(inputs, outputs)
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])

@@ -9,11 +9,12 @@ import keras
 
 def build():
     backbone = keras.applications.MobileNetV2((96, 96, 3), include_top=False, weights=None, pooling="avg")
-    for layer in backbone.layers[:-20]:
-        layer.trainable = False
+    for i, layer in enumerate(backbone.layers):
+        is_norm = isinstance(layer, keras.layers.BatchNormalization)
+        layer.trainable = i >= len(backbone.layers) - 20 and not is_norm
     inputs = keras.Input((96, 96, 3))
     x = keras.layers.Rescaling(1 / 127.5, offset=-1)(inputs)
-    x = backbone(x, training=False)
+    x = backbone(x)
     outputs = keras.layers.Dense(5, activation="softmax", name="head")(x)
     model = keras.Model(inputs, outputs)
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])

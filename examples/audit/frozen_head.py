@@ -10,7 +10,7 @@ def build():
     backbone = keras.applications.MobileNetV2((96, 96, 3), include_top=False, weights=None, pooling="avg")
     inputs = keras.Input((96, 96, 3))
     x = keras.layers.Rescaling(1 / 127.5, offset=-1)(inputs)
-    x = backbone(x, training=False)
+    x = backbone(x)
     outputs = keras.layers.Dense(5, activation="softmax", name="head")(x)
     model = keras.Model(inputs, outputs)
     for layer in model.layers:

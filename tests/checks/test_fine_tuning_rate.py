@@ -25,10 +25,16 @@ def test_the_default_rate_of_adam_on_a_backbone_frozen_in_part():
     (finding,) = findings(CHECK, SICK)
     assert finding.severity is Severity.WARNING
     assert "resnet50 is fine-tuned (6 of its layers" in finding.summary
-    assert finding.fixes[0].title == "Fine-tune at 0.0001 or less instead of 0.001"
+    assert finding.fixes[0].title == "Fine-tune at 1e-05 or less instead of 0.001"
+
+
+@pytest.mark.parametrize(("optimizer", "rate"), [("adam", 1e-3), ("rmsprop", 0.1), ("sgd", 0.05), ("sgd", 10.0)])
+def test_the_lower_rate_is_one_that_passes(optimizer, rate):
+    (finding,) = findings(CHECK, tuned(*IN_PART, optimizer=optimizer, rate=rate))
     (edit,) = finding.fixes[0].edits
     assert (edit.layer, edit.setting) == ("", "learning_rate")
-    assert edit.value == pytest.approx(1e-4)
+    assert edit.value <= rate / 10
+    assert findings(CHECK, tuned(*IN_PART, optimizer=optimizer, rate=edit.value)) == ()
 
 
 @pytest.mark.parametrize(
@@ -48,8 +54,9 @@ def test_how_high_it_must_be(optimizer, rate, fires):
     assert bool(findings(CHECK, tuned(*IN_PART, optimizer=optimizer, rate=rate))) == fires
 
 
-def test_a_backbone_in_inference_mode_that_trains_was_pretrained():
-    assert findings(CHECK, tuned(TRAINED, batch_norm(training=False), TRAINED))
+@pytest.mark.parametrize("held", [{"is_trainable": False}, {"training": False}])
+def test_a_backbone_whose_normalization_is_in_inference_mode_while_it_trains_was_pretrained(held):
+    assert findings(CHECK, tuned(TRAINED, batch_norm(**held), TRAINED))
 
 
 @pytest.mark.parametrize("makes", [[TRAINED] * 12, [FROZEN] * 12, [TRAINED, batch_norm()] * 6])

@@ -79,9 +79,47 @@ def test_rates_at_which_no_fall_could_be_seen(optimizer):
     assert look(losses(0.0), optimizer) == ()
 
 
+def scales(grad_norm: float = 2.0, weight_norm: float = 5.0) -> tuple[LayerScale, ...]:
+    return (LayerScale(layer="dense", grad_norm=grad_norm, weight_norm=weight_norm), LayerScale(layer="dropout"))
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "fires"),
+    [
+        (Optimizer("adam", 0.9 * OPTIONS.least_rate), True),
+        (Optimizer("adam", 1.1 * OPTIONS.least_rate), False),
+        (Optimizer("sgd", 0.9 * OPTIONS.least_update * 2.5), True),
+        (Optimizer("sgd", 1.1 * OPTIONS.least_update * 2.5), False),
+        (Optimizer("sgd", 0.9 * OPTIONS.least_update * 2.5, {"momentum": 0.9}), False),
+        (Optimizer("adam", 1e-9, {"schedule": "CosineDecay"}), False),
+        (Optimizer("adagrad", 1e-9), False),
+        (Optimizer("prodigy", 1e-9), False),
+    ],
+)
+def test_a_rate_at_which_nothing_moves(optimizer, fires):
+    assert bool(look(losses(0.0), optimizer, scales=scales())) == fires
+
+
+def test_a_rate_at_which_nothing_moves_is_raised_to_the_usual_one():
+    (finding,) = look(losses(0.0), Optimizer("sgd", 1e-9), scales=scales())
+    assert "a step of sgd changes the weights by 4e-10 of their size" in finding.summary
+    (fix,) = finding.fixes
+    assert fix.title == "Raise the learning rate from 1e-09 to 0.01"
+    assert [(edit.layer, edit.setting, edit.value) for edit in fix.edits] == [("", "learning_rate", 0.01)]
+
+
+def test_gradients_that_vanished_are_not_the_fault_of_the_rate():
+    assert look(losses(0.0), Optimizer("sgd", 0.01), scales=scales(grad_norm=1e-9)) == ()
+
+
+def test_sizes_that_are_not_known_say_nothing():
+    assert look(losses(0.0), Optimizer("sgd", 1e-12), scales=()) == ()
+    assert look(losses(0.0), Optimizer("sgd", 1e-12), scales=scales(weight_norm=0.0)) == ()
+    assert look(losses(0.0), Optimizer("sgd", 1e-12), scales=scales(grad_norm=math.nan)) == ()
+
+
 def test_gradient_descent_that_promises_a_fall_and_does_not_keep_it():
-    scales = (LayerScale(layer="dense", grad_norm=2.0, weight_norm=5.0),)
-    assert look(losses(0.0), Optimizer("sgd", 0.1), scales=scales)
+    assert look(losses(0.0), Optimizer("sgd", 0.1), scales=scales())
 
 
 @pytest.mark.parametrize("end", [math.nan, math.inf])

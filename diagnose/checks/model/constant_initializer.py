@@ -123,7 +123,6 @@ def _finding(
                 threshold=options.units,
                 unit="units",
                 statistic="equal_units",
-                epoch=0.0,
                 rows=tuple((layer.name, float(width_out(layer) or 0)) for layer in found),
             ),
         ),

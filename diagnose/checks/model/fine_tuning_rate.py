@@ -2,16 +2,17 @@
 
 What it detects
 ---------------
-A backbone that is frozen in part, or held in inference mode while it trains, under a learning rate that is usual for
-random weights.
+A backbone that is frozen in part, or whose batch normalization is kept in inference mode while the rest of it trains,
+under a learning rate that is usual for random weights.
 
 How it is detected
 ------------------
 Weights do not tell that they were pretrained, but how they are treated does: a published network or a container of
-which some layers are frozen and others train, or which trains while it is called with ``training=False``.
-Containers need `least_layers` layers with weights; embeddings do not count. `warning` where the rate is
-`adaptive_rate` or more under Adam and its kind, `sgd_rate` or more under SGD. A network that trains as a whole in
-training mode is taken for a fresh one.
+which some layers are frozen and others train (frozen batch normalization alone will do), or whose batch normalization
+the ``call`` of a model of one's own runs with ``training=False``. (In a functional model that argument counts for
+nothing: Keras 3.15 hands the ``training=True`` of ``fit`` on to every layer.) Containers need `least_layers` layers
+with weights; embeddings do not count. `warning` where the rate is `adaptive_rate` or more under Adam and its kind,
+`sgd_rate` or more under SGD. A network that trains as a whole, in training mode, is taken for a fresh one.
 
 Why it matters
 --------------
@@ -19,7 +20,8 @@ The first steps, with the gradients of a head that is still random, undo what wa
 
 How to fix
 ----------
-A rate 10 to 100 times lower (1e-5 to 1e-4 with Adam), after the head has been trained on the frozen backbone.
+A rate 10 to 100 times lower (1e-5 with Adam, 1e-2 or less with SGD), after the head has been trained on the frozen
+backbone.
 
 References
 ----------
@@ -30,12 +32,11 @@ better?, CVPR 2019 (best rates of fine-tuning with SGD 1e-4 to 1e-1, most near 1
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from diagnose.blueprint import Blueprint, Layer
 from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.finding import Comparison, Finding, Severity
-from diagnose.fix import Edit
 from diagnose.measures.backbones import backbones
 from diagnose.measures.geometry import is_batch_normalization
 from diagnose.remedies import transfer
@@ -44,6 +45,8 @@ from diagnose.run import Run
 CHECK = Check(needs=Needs(before=("compiled",)), explains=("learning-rate-too-high",), fault=Fault.UNSTABLE)
 
 _ADAPTIVE = frozenset(("adam", "adamw", "nadam", "adamax", "rmsprop", "lion", "lamb"))
+#: What to go down to, at most: the rate of Keras' guide, and the middle of the best ones in Kornblith et al.
+_LOWER_ADAPTIVE, _LOWER_SGD = 1e-5, 1e-2
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ def _tuned(layers: tuple[Layer, ...]) -> list[Layer]:
 
 
 def _finding(run: Run, name: str, tuned: list[Layer], optimizer: str, rate: float, limit: float) -> Finding:
-    lower = transfer.fine_tune_lower(run)
+    lower = min(rate / 10, _LOWER_SGD if optimizer == "sgd" else _LOWER_ADAPTIVE)
     parameters = sum(layer.trainable_parameters for layer in tuned)
     return Finding(
         severity=Severity.WARNING,
@@ -125,5 +128,5 @@ def _finding(run: Run, name: str, tuned: list[Layer], optimizer: str, rate: floa
                 right=limit,
             ),
         ),
-        fixes=(replace(lower, edits=(Edit("", "learning_rate", rate / 10),)), transfer.freeze_deeper()),
+        fixes=(transfer.fine_tune_lower(run, lower), transfer.freeze_deeper()),
     )

@@ -116,7 +116,6 @@ def _unreached(blueprint: Blueprint, trained: Sequence[LayerScale]) -> Iterator[
                 threshold=0.0,
                 unit="layers",
                 statistic="grad_norm",
-                epoch=0.0,
                 rows=tuple((name, 0.0) for name in lost),
             ),
         ),
@@ -201,6 +200,4 @@ def _against_exploding() -> tuple[Fix, ...]:
 
 
 def _table(label: str, value: float, limit: float, rows: Sequence[tuple[str, float]], *, unit: str) -> LayerTable:
-    return LayerTable(
-        label=label, value=value, threshold=limit, unit=unit, statistic="grad_norm", epoch=0.0, rows=tuple(rows)
-    )
+    return LayerTable(label=label, value=value, threshold=limit, unit=unit, statistic="grad_norm", rows=tuple(rows))

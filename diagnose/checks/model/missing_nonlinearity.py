@@ -215,7 +215,6 @@ def _finding(row: Row, severity: Severity, summary: str, options: Options) -> Fi
                 threshold=options.depth,
                 unit="layers",
                 statistic="outputs",
-                epoch=0.0,
                 rows=tuple((layer.name, float(width_out(layer) or 0)) for layer in row),
             ),
         ),

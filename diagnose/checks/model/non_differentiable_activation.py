@@ -105,7 +105,6 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
                 threshold=options.gradient_share,
                 unit="share",
                 statistic="gradient_share",
-                epoch=0.0,
                 rows=tuple((layer.name, layer.activation.gradient_share) for layer in steps if layer.activation),
             ),
         ),

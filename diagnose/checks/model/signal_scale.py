@@ -134,7 +134,6 @@ def _dead(tried: DryRun, dead: Sequence[LayerScale], options: Options) -> Findin
                 value=worst.zero_fraction or 0.0,
                 threshold=options.dead,
                 statistic="zero_fraction",
-                epoch=0.0,
                 rows=tuple((scale.layer, scale.zero_fraction or 0.0) for scale in dead),
             ),
         ),

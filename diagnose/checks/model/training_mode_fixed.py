@@ -2,16 +2,16 @@
 
 What it detects
 ---------------
-Layers that act in training only, called with ``training=True`` by the ``call`` of a model or layer of one's own: they act
-in evaluation and prediction too.
+Layers that act in training only, called with ``training=True`` by the ``call`` of a model or layer of one's own: they
+act in evaluation and prediction too.
 
 How it is detected
 ------------------
 The call is traced with symbolic tensors. In a functional model the argument counts for nothing: Keras 3.15 hands the
-model's own ``training`` on to every layer, so nothing is said there. Dropout, noise and random augmentation of any rate but zero
-count, and batch normalization that is trainable (one that is not runs in inference mode whatever it is told). From
-`least_layers` of them on it is a `warning`. Dropout alone may be meant: Monte Carlo dropout draws many predictions
-to tell how sure they are.
+model's own ``training`` on to every layer, so nothing is said there. Dropout and noise of any rate but zero count,
+random augmentation, and batch normalization that is trainable (one that is not runs in inference mode whatever it is
+told). From `least_layers` of them on it is a `warning`. Dropout alone may be meant: Monte Carlo dropout draws many
+predictions to tell how sure they are.
 
 Why it matters
 --------------

@@ -19,8 +19,8 @@ small batches, every feature changes its scale, and nothing behind it can adapt.
 
 How to fix
 ----------
-``trainable = False`` for them too. ``backbone(x, training=False)`` does not do it: a functional model of Keras 3.15 hands
-the ``training=True`` of ``fit`` on to all that is in it.
+``trainable = False`` for them too. In a functional model ``backbone(x, training=False)`` does not do it: Keras 3.15
+hands the ``training=True`` of ``fit`` on to every layer. In the ``call`` of a model of one's own it does.
 
 References
 ----------
