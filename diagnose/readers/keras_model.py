@@ -62,7 +62,9 @@ def read_model(model: object) -> list[Run]:
     """Return a Keras model, or what a path or the name of a function stands for, as a run that is planned."""
     try:
         from diagnose.audit import audit
+        from diagnose.audit.quiet import import_tensorflow
 
+        import_tensorflow()
         return [audit(model)]
     except ImportError as error:
         if error.name is None or error.name.partition(".")[0] not in ("keras", "tensorflow", "h5py"):
