@@ -75,6 +75,8 @@ class DataSample:
         Whether neighbours in the order of the data may belong together (a time axis): then they are no duplicates.
     batch_size
         As the data has it (``tf.data``, ``PyDataset``); None where ``fit`` decides.
+    drawn
+        Splits that nobody brought: they were drawn from the training samples to have something to look at.
     notes
         What was left out, a sentence each.
     """
@@ -86,6 +88,7 @@ class DataSample:
     is_raw: bool = False
     is_sequence: bool = False
     batch_size: int | None = None
+    drawn: frozenset[Split] = frozenset()
     notes: tuple[str, ...] = ()
 
     @property

@@ -116,7 +116,11 @@ def _opened(source: str, config: Config) -> DataSample:
 
 
 def _of_function(name: str, config: Config) -> DataSample:
-    """Return a sample of what the user's function returns, in one of the forms that `recipes.data.user` knows."""
+    """Return a sample of what the user's function returns, in one of the forms that `recipes.data.user` knows.
+
+    Two data sets are for training and test there, and not, as `diagnose.audit.data.sample` has them, for training and
+    validation.
+    """
     found = user.call(name, config)
     if isinstance(found, Data):
         return sample_of(found)
@@ -152,6 +156,7 @@ def _of_arrays(found: arrays.Arrays, config: DataConfig) -> Source:
 
 def _sampled(source: Source, config: DataConfig, *, is_raw: bool = False) -> DataSample:
     """Return a sample of each split, as the recipes split the data."""
+    brought = set(source.parts)
     source, places, notes = _arranged(source, config)
     splits, features = {}, {}
     for name in SPLITS:
@@ -174,6 +179,7 @@ def _sampled(source: Source, config: DataConfig, *, is_raw: bool = False) -> Dat
         classes=source.classes,
         is_raw=is_raw,
         is_sequence=_is_sequence(train),
+        drawn=frozenset(splits).difference(map(Split, brought)),
         notes=(*source.notes, *notes),
     )
 

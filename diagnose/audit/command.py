@@ -19,6 +19,9 @@ from diagnose.sample import DataSample
 if TYPE_CHECKING:
     from diagnose.audit.loading import Loaded
 
+#: The setting that ``--target`` is.
+_TARGET = "data.target"
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -47,9 +50,10 @@ def audit_all(sources: Sequence[str], asked: Asked, selection: Selection) -> Rep
     runs: list[RunReport] = []
     errors: list[SourceError] = []
     try:
-        data = sampled(asked.data, {"data.target": asked.target} if asked.target is not None else {})
+        data = sampled(asked.data, {_TARGET: asked.target} if asked.target is not None else {})
     except ReadError as error:
-        return Report((), (SourceError(str(asked.data), str(error)),))
+        # The openers speak of settings, as `tune` has them.
+        return Report((), (SourceError(str(asked.data), str(error).replace(_TARGET, "--target")),))
     if not sources:
         return Report((analyze(audit(data=data), selection),))
     progress = console.Progress(len(sources))

@@ -57,7 +57,8 @@ def sample(
     data
         What `fit` takes as ``x``, alone or with `y`: arrays, lists, frames, dicts of inputs, ``tf.data.Dataset``,
         ``PyDataset``, a loader, a function that makes a generator. Or ``(x, y)``; ``((x_train, y_train), (x_test,
-        y_test))`` as ``keras.datasets`` have it; two or three data sets for train, validation and test; or a dict of
+        y_test))`` as ``keras.datasets`` have it, or three such pairs for train, validation and test; two data sets for
+        train and validation, as ``image_dataset_from_directory(subset="both")`` has them, or three; or a dict of
         ``train``, ``validation`` and ``test``, of ``x_train``, ``y_train`` and so on, or of the arguments of `fit`.
     y
         Labels, where `data` are inputs alone.

@@ -13,6 +13,8 @@ from diagnose.sample import Array
 
 _MOST_SAMPLES = 1000
 _MOST_COLUMNS = 1024
+#: Of a picture, 8 x 8 as scikit-learn's digits.
+_FEWEST_PIXELS = 64
 #: Interquartile ranges from the median from which on values count as if they lay there: one cannot make a column wide.
 _TAIL = 5.0
 
@@ -71,6 +73,17 @@ class Scale:
     def are_pixels(self) -> bool:
         """Whether these are pictures with values from 0 to 255."""
         return self.is_image and self.low >= 0 and 32 < self.high <= 255
+
+    @property
+    def are_flat_pictures(self) -> bool:
+        """Whether the columns may be pixels of square pictures, where those that never change are their margin.
+
+        Of many columns only some are here, and they may always be.
+        """
+        margin = self.mean[self.spread == 0]
+        sides = {round((len(self.names) / channels) ** 0.5) ** 2 * channels for channels in (1, 3)}
+        is_at_end = bool(np.isin(margin, (self.low, self.high)).all())
+        return len(self.names) >= _FEWEST_PIXELS and len(self.names) in sides and is_at_end
 
     @property
     def are_centred_pixels(self) -> bool:

@@ -159,6 +159,7 @@ class TestFix:
     ("arguments", "told"),
     [
         (["--data", "nowhere.csv"], "nowhere.csv"),
+        (["--data", "table.csv"], "which column is to be predicted with --target; there are a, b"),
         (["--model", "nowhere.keras"], "nowhere.keras: cannot be read"),
         (["nowhere.py:build", "--dry-run"], "nowhere.py"),
         (["my_model.py:nobody", "--dry-run"], "nobody"),
@@ -171,6 +172,7 @@ class TestFix:
     ],
 )
 def test_bad_input_is_one_line(arguments: list[str], told: str) -> None:
+    Path("table.csv").write_text("a,b\n1,2\n2,3\n")
     result = diagnose(*arguments)
     assert result.exit_code == 2
     assert told in result.stderr

@@ -55,6 +55,22 @@ def test_data_that_drift_with_time():
     assert len(found.evidence) == 6
 
 
+def by_groups(groups: int, apart: float, seed: int) -> Run:
+    """A fifth of the groups held out; each has means of its own."""
+    rng = np.random.default_rng(seed)
+    group = rng.integers(0, groups, N)
+    x = rng.normal(size=(N, 12)) + apart * rng.normal(size=(groups, 12))[group]
+    return split(x[np.argsort(group < groups // 5, kind="stable")], share=float((group < groups // 5).mean()))
+
+
+def test_groups_that_were_held_out_are_no_fault():
+    told = [f for seed in range(20) for f in findings(CHECK, by_groups(20, 0.5, seed))]
+    assert len(told) > 8
+    assert sum(f.severity is Severity.WARNING for f in told) <= 2
+    assert all("a split by groups or by time looks like this too" in f.summary for f in told)
+    assert findings(CHECK, by_groups(100, 0.3, 0)) == ()
+
+
 def test_one_feature_of_many():
     x = RNG.normal(size=(N, 200))
     x[480:, 17] += 1.5

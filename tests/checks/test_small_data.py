@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -31,6 +33,17 @@ def test_a_validation_set_that_measures_nothing(n, fires):
     assert [f.severity for f in found] == ([Severity.WARNING] if fires else [])
     if fires:
         assert "74 to 97 % (±11 points)" in found[0].summary
+
+
+def test_a_set_that_nobody_brought_is_not_blamed():
+    given = dataclasses.replace(of(5000, 20), drawn=frozenset({Split.VALIDATION}))
+    (found,) = look(given)
+    assert found.severity is Severity.INFO
+    assert "The validation set drawn from the data has 20 samples" in found.summary
+    tested = {**given.splits, Split.TEST: SplitSample(inputs={"x": np.zeros((25, 4))}, count=25)}
+    (found,) = look(dataclasses.replace(given, splits=tested))
+    assert found.severity is Severity.WARNING
+    assert "The test set has 25 samples" in found.summary
 
 
 @pytest.mark.parametrize(("n", "fires"), [(199, True), (200, False)])

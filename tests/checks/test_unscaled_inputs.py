@@ -119,6 +119,15 @@ def test_a_constant_feature_and_long_tails_are_worth_knowing():
     assert all(f.severity is Severity.INFO for f in look(table))
 
 
+def test_the_margin_of_flat_pictures_is_no_feature():
+    """As the digits of scikit-learn: 8 x 8, whole numbers from 0 to 16 kept as fractions."""
+    pixels = RNG.integers(0, 17, (300, 64)).astype("float64")
+    pixels[:, [0, 32, 39]] = 0
+    assert look(pixels) == look(np.repeat(pixels, 3, axis=1)) == ()
+    pixels[:, 1] = 3  # no margin
+    assert "4 of 64 features" in look(pixels)[0].summary
+
+
 def test_several_inputs_are_told_apart_by_name():
     inputs = [layer("InputLayer", (None, 8), name=name) for name in ("small", "large")]
     joined = layer("Dense", (None, 4), given=(None, 8), initializer=HE)

@@ -57,6 +57,7 @@ class TestBuiltIn:
         assert data.notes == (
             "validation (20%) and test (20%) were drawn from the samples, as tune does with data.split_seed=0",
         )
+        assert data.drawn == {Split.VALIDATION, Split.TEST}
 
     def test_pictures(self):
         train = open_data("digits").training
@@ -120,6 +121,7 @@ class TestArchives:
         data = open_data("d.npz")
         assert (data.is_raw, data.classes, data.notes) == (False, (), ())
         assert sizes(data) == {"train": 30, "validation": 9, "test": 6}
+        assert not data.drawn
         np.testing.assert_array_equal(data.training.inputs["x"], x)
         np.testing.assert_array_equal(data.training.labels["y"], y)
         np.testing.assert_array_equal(data.splits[Split.VALIDATION].inputs["x"], x[:9])
@@ -222,6 +224,14 @@ class TestFunctions:
         data = open_data(function("x, y"))
         assert (data.source, data.is_raw) == ("mine.py:load", False)
         assert sizes(data) == {"train": 24, "validation": 8, "test": 8}
+
+    def test_two_pairs_are_training_and_test_as_in_keras_datasets(self):
+        data = open_data(function("(x, y), (x[:9], y[:9])"))
+        assert {split: split in data.drawn for split in data.splits} == {
+            Split.TRAIN: False,
+            Split.VALIDATION: True,
+            Split.TEST: False,
+        }
 
     def test_pairs_are_the_splits(self):
         assert sizes(open_data(function("(x, y), (x[:9], y[:9]), (x[:8], y[:8])"))) == {

@@ -3,7 +3,8 @@
 What it detects
 ---------------
 A most frequent class that is many times as frequent as the rarest, with the accuracy that always answering it gives;
-a class that is hardly there beside the usual ones, with the recall that never answering it costs; classes that the training data have and the validation data lack, or the other way round.
+a class that is hardly there beside the usual ones, with the recall that never answering it costs; classes that the
+training data have and the validation data lack, or the other way round.
 
 How it is detected
 ------------------
@@ -123,7 +124,8 @@ def _imbalance(
     if share < options.baseline and len(rare):
         costs = (
             f"never answering the {len(rare)} of {len(present)} classes that are hardly there costs "
-            f"{100 * rare.sum() / total:.1f} points of accuracy, and {100 * len(rare) / len(present):.0f} of mean recall"
+            f"{100 * rare.sum() / total:.1f} points of accuracy, and {100 * len(rare) / len(present):.0f} of mean "
+            "recall"
         )
     is_seen = any(mark in metric.lower() for metric in metrics for mark in _SEES_RARE)
     is_costly = share >= options.baseline or len(rare) >= options.lost_recall * len(present)

@@ -8,9 +8,10 @@ whose score is hardly a measurement.
 How it is detected
 ------------------
 Counts. A validation or test set of fewer than `validation` samples is a `warning`: the summary has the width of the
-interval (Wilson, 95 %) of an accuracy of 0.9 on so many. Fewer than `pictures` training pictures, or `pictures_each`
-for each class, or `rows` training rows of a table, are an `info`; not so pictures for a model with frozen layers, which
-is transferred already. Where the number of samples is not known, nothing is said.
+interval (Wilson, 95 %) of an accuracy of 0.9 on so many; an `info` where the set was not brought, but drawn from the
+training samples. Fewer than `pictures` training pictures, or `pictures_each` for each class, or `rows` training rows of
+a table, are an `info`; not so pictures for a model with frozen layers, which is transferred already. Where the number
+of samples is not known, nothing is said.
 
 Why it matters
 --------------
@@ -78,10 +79,13 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
         return
     counts = {split: _count(sample) for split, sample in run.data.splits.items()}
     held_out = {split: n for split, n in counts.items() if split is not Split.TRAIN and n}
+    drawn = run.data.drawn
     if held_out:
-        split, smallest = min(held_out.items(), key=lambda item: item[1])
+        few = {split: n for split, n in held_out.items() if n < options.validation}
+        brought = {split: n for split, n in few.items() if split not in drawn}
+        split, smallest = min((brought or few or held_out).items(), key=lambda item: item[1])
         if smallest < options.validation:
-            yield _of_validation(split, smallest, options)
+            yield _of_validation(split, smallest, split in drawn, options)
     n = counts[Split.TRAIN]
     if n:
         yield from _of_training(run, n, options)
@@ -94,14 +98,15 @@ def _count(sample: SplitSample) -> int:
     return len(sample) if sample.is_whole else 0
 
 
-def _of_validation(split: Split, n: int, options: Options) -> Finding:
+def _of_validation(split: Split, n: int, is_drawn: bool, options: Options) -> Finding:
     low, high = wilson(_ACCURACY * n, n)
+    which = " drawn from the data" if is_drawn else ""
     return Finding(
-        severity=Severity.WARNING,
+        severity=Severity.INFO if is_drawn else Severity.WARNING,
         confidence=0.95,
         summary=(
-            f"The {split} set has {n} samples: an accuracy of 90 % on it may be anything from {100 * low:.0f} to "
-            f"{100 * high:.0f} % (±{50 * (high - low):.0f} points)."
+            f"The {split} set{which} has {n} samples: an accuracy of 90 % on it may be anything from "
+            f"{100 * low:.0f} to {100 * high:.0f} % (±{50 * (high - low):.0f} points)."
         ),
         evidence=(_few(f"{split} samples", n, options.validation),),
         fixes=(remedies.cross_validate(), remedies.enlarge_validation()),

@@ -12,10 +12,11 @@ Mean and standard deviation of each column of the training sample (its tails dra
 after a Rescaling that the model begins with. The spread of a column must not exceed `largest_spread`, and not all may
 lie under `smallest_spread`; the widest must not be `scale_ratio` times the narrowest; a mean must not be more than
 `offset` deviations (and more than 1) from zero. Columns that are mostly one value (one-hot columns, counts of rare
-words) do not count. A column whose farthest value is `tail` interquartile ranges from the middle has long tails. Where
-the model begins with a normalization, an embedding, or something unknown, nothing is said; pixels with the mean taken
-off, as several backbones expect them, are fine. It is a `warning` where the arrays go into ``fit`` as they are or the
-model is known, else an `info`.
+words) do not count. Columns that never change are not told of where they may be the margin of square pictures. A
+column whose farthest value is `tail` interquartile ranges from the middle has long tails. Where the model begins with a
+normalization, an embedding, or something unknown, nothing is said; pixels with the mean taken off, as several backbones
+expect them, are fine. It is a `warning` where the arrays go into ``fit`` as they are or the model is known, else an
+`info`.
 
 Why it matters
 --------------
@@ -213,7 +214,7 @@ def _pixels(name: str, scale: Scale, severity: Severity, taken: Reception | None
 
 def _of_columns(name: str, scale: Scale, options: Options) -> Iterator[Finding]:
     constant = np.flatnonzero(scale.spread == 0)
-    if len(constant) and len(scale.spread) > 1:
+    if len(constant) and len(scale.spread) > 1 and not scale.are_flat_pictures:
         yield Finding(
             severity=Severity.INFO,
             confidence=0.95,
