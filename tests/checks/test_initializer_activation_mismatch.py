@@ -6,7 +6,7 @@ import pytest
 
 from diagnose.blueprint import Initializer
 from diagnose.finding import Severity
-from tests.blueprints import GLOROT, HE, LECUN, dense, findings, layer, model, planned, report
+from tests.blueprints import GLOROT, HE, LECUN, dense, dry_run, findings, layer, model, planned, report
 
 CHECK = "initializer-activation-mismatch"
 WILD = Initializer("RandomNormal", {"mean": 0.0, "stddev": 1.0})
@@ -148,3 +148,29 @@ def test_a_graph_that_could_not_be_seen_is_not_judged():
 def test_without_a_model_it_cannot_look():
     (outcome,) = report(CHECK, planned()).outcomes
     assert outcome.reason.startswith("no model")
+
+
+# -- sigmoids in a row -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("depth", "fires"), [(5, False), (6, True), (12, True)])
+def test_sigmoids_in_a_row_where_nothing_was_measured(depth, fires):
+    found = findings(CHECK, stack(depth, "sigmoid"))
+    assert [finding.severity for finding in found] == [Severity.INFO] * fires
+    if depth == 6:
+        assert "6 hidden sigmoid layers in a row" in found[0].summary
+        assert "leave 0.0002 of a gradient" in found[0].summary
+        assert [edit.value for edit in found[0].fixes[0].edits] == ["relu"] * 6
+
+
+def test_a_dry_run_measures_the_gradients_itself():
+    run = dataclasses.replace(stack(8, "sigmoid"), dry_run=dry_run())
+    assert findings(CHECK, run) == ()
+
+
+def test_sigmoids_with_normalization_between_or_tanh():
+    body = []
+    for _ in range(8):
+        body += [dense(64, "sigmoid", given=64), layer("BatchNormalization", (None, 64), parameters=256)]
+    assert findings(CHECK, planned(model(*body, dense(10, "softmax", given=64), given=(None, 64)))) == ()
+    assert findings(CHECK, stack(8, "tanh")) == ()

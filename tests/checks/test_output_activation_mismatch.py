@@ -218,3 +218,59 @@ def test_metrics_that_fit(units, activation, loss, metric):
 def test_without_a_model_it_cannot_look():
     (outcome,) = report(CHECK, planned()).outcomes
     assert outcome.reason.startswith("no model")
+
+
+# -- twice, and in hidden layers ---------------------------------------------------------------------------------------
+
+
+def squashed_twice(units, first, second, loss, *between):
+    last = layer("Activation", (None, units), activation=ACTIVATIONS[second], name="last")
+    return planned(model(dense(64, "relu"), dense(units, first, given=64, name="first"), *between, last, loss=loss))
+
+
+@pytest.mark.parametrize(
+    ("units", "first", "second", "loss", "floor"),
+    [
+        (10, "softmax", "softmax", SPARSE, "1.5"),
+        (10, "sigmoid", "softmax", CATEGORICAL, "1.5"),
+        (1, "sigmoid", "sigmoid", BINARY, "0.5"),
+    ],
+)
+def test_probabilities_of_probabilities(units, first, second, loss, floor):
+    finding = one(squashed_twice(units, first, second, loss))
+    assert finding.severity is Severity.WARNING
+    assert f"applies {second} to what first has made probabilities already" in finding.summary
+    assert f"cannot fall below {floor}" in finding.summary
+    assert [(edit.layer, edit.setting, edit.value) for edit in finding.fixes[0].edits] == [
+        ("first", "activation", "linear")
+    ]
+
+
+def test_a_dropout_between_does_not_hide_it():
+    assert findings(CHECK, squashed_twice(10, "softmax", "softmax", SPARSE, layer("Dropout", (None, 10))))
+
+
+@pytest.mark.parametrize("first", ["linear", "tanh", "relu"])
+def test_a_softmax_of_its_own_layer(first):
+    assert findings(CHECK, squashed_twice(10, first, "softmax", SPARSE)) == ()
+
+
+def test_what_is_scaled_or_weighted_between_is_no_probability_any_more():
+    scaled = layer("Rescaling", (None, 10))
+    assert findings(CHECK, squashed_twice(10, "sigmoid", "softmax", SPARSE, scaled)) == ()
+    assert findings(CHECK, trained(10, "softmax", SPARSE)) == ()
+
+
+def test_a_hidden_softmax():
+    run = planned(model(dense(32, "softmax", name="hidden"), dense(10, "softmax", given=32), loss=SPARSE))
+    finding = one(run)
+    assert finding.severity is Severity.INFO
+    assert "hidden applies softmax: its values (32) sum to 1" in finding.summary
+    assert edits(finding) == {"activation": "relu"}
+
+
+def test_weights_of_attention_are_a_softmax_in_its_place():
+    weights = dense(32, "softmax", name="weights")
+    scores = layer("Multiply", (None, 32), name="product", inputs=("weights", "input"))
+    run = planned(model(weights, scores, dense(10, "softmax", given=32), loss=SPARSE))
+    assert findings(CHECK, run) == ()

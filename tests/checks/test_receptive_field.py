@@ -53,6 +53,11 @@ def test_windows_over_words_are_the_method():
     assert findings(CHECK, planned(words)) == ()
 
 
+def test_a_recurrent_convolution_sees_more_at_each_step_on_the_way():
+    assert look(conv(8), conv(8), plain("ConvLSTM2D"), conv(8), side=3) == ()
+    assert look(conv(8), conv(8), *[conv(8)] * 20, side=3)
+
+
 @pytest.mark.parametrize("kind", ["MultiHeadAttention", "Permute", "Resizing"])
 def test_layers_that_see_further_end_the_search(kind):
     assert look(conv(8), plain(kind), global_pool(), side=224) == ()

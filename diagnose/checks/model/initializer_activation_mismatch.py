@@ -14,7 +14,8 @@ is a ``warning`` where less than 10 to the power of minus `vanished` is left, wh
 power of `exploded`, and where a share of `saturated` or more of the units of a hidden sigmoid or tanh begins with less
 than a hundredth of the function's greatest slope; from `hopeless` decades on it is ``critical``. Glorot's under ReLU
 halves the variance: that takes 27 layers without normalization or skip connection to matter, and is nothing to speak
-of in a shallow network. He's under a hidden sigmoid or tanh, or under SELU, is an ``info``.
+of in a shallow network. He's under a hidden sigmoid or tanh, or under SELU, is an ``info``. So are `sigmoids` hidden
+sigmoid layers in a row, whatever their initial weights, where no dry run has measured the gradients.
 
 Why it matters
 --------------
@@ -36,12 +37,12 @@ Hochreiter, Self-Normalizing Neural Networks, NeurIPS 2017.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from diagnose.blueprint import Activation, Blueprint, Curve, Layer
 from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.finding import Finding, LayerTable, Severity
-from diagnose.fix import Fix
+from diagnose.fix import Edit, Fix
 from diagnose.measures.architecture import WEIGHTED, activation_after, is_pointwise
 from diagnose.measures.signal import Signal, flow, saturated_share
 from diagnose.remedies import layers, model
@@ -78,6 +79,12 @@ class Options:
         source="most of the layer; the share is that of DeepDiagnosis (ICSE 2022) for saturated layers",
         help="share of the units of a hidden sigmoid or tanh layer that begin with hardly any slope",
     )
+    sigmoids: float = threshold(
+        6.0,
+        unit="layers",
+        source="six slopes of a quarter leave 2e-4 of a gradient; AutoTrainer (ICSE 2021) calls 1e-3 vanishing",
+        help="hidden sigmoid layers in a row",
+    )
     hopeless: float = threshold(
         15.0,
         unit="decades",
@@ -98,6 +105,7 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
         or _exploded(blueprint, arriving, options)
         or _vanished(blueprint, arriving, options)
         or _unfit(blueprint)
+        or (_flat(blueprint, arriving, options) if run.dry_run is None else None)
     )
     if found is not None:
         yield found
@@ -213,6 +221,51 @@ def _unfit(blueprint: Blueprint) -> Finding | None:
             ),
         ),
         fixes=_fixes(blueprint, unfit),
+    )
+
+
+def _flat(blueprint: Blueprint, arriving: dict[str, Signal], options: Options) -> Finding | None:
+    """Sigmoids in a row: the slope of each is a quarter at most."""
+    rows = [
+        [blueprint.by_name[name] for name in signal.way if _is_sigmoid(blueprint, name)] for signal in arriving.values()
+    ]
+    row = max(rows, key=len, default=[])
+    if len(row) < options.sigmoids:
+        return None
+    left = 0.25 ** len(row)
+    edits = tuple(Edit(layer.name, "activation", "relu") for layer in row if _squashes(layer.activation))
+    return Finding(
+        severity=Severity.INFO,
+        confidence=0.7,
+        summary=(
+            f"{len(row)} hidden sigmoid layers in a row ({row[0].name} to {row[-1].name}), of slopes of 1/4 at most, "
+            f"leave {left:.1g} of a gradient where weights do not make up for it."
+        ),
+        layers=tuple(layer.name for layer in row),
+        evidence=(
+            LayerTable(
+                label="product of the greatest slopes down to each layer",
+                value=left,
+                threshold=0.25**options.sigmoids,
+                unit="x",
+                statistic="gradient_share",
+                rows=tuple((layer.name, 0.25 ** (len(row) - i)) for i, layer in enumerate(row)),
+            ),
+        ),
+        fixes=(replace(model.use_relu(), edits=edits), model.add_batch_norm(), model.add_skip_connections()),
+    )
+
+
+def _is_sigmoid(blueprint: Blueprint, name: str) -> bool:
+    """Whether a layer is hidden, under a function between 0 and a bound."""
+    layer = blueprint.by_name[name]
+    activation = activation_after(blueprint, layer)
+    return (
+        activation is not None
+        and _squashes(activation)
+        and activation.low is not None
+        and activation.low >= 0
+        and _is_hidden(blueprint, layer)
     )
 
 

@@ -3,8 +3,9 @@
 What it detects
 ---------------
 Logits given to a loss that expects probabilities, probabilities given to one that expects logits, softmax with binary
-cross-entropy, sigmoid with a categorical one, softmax over a single unit, bounded activations for labels beyond their
-bounds, metrics that read the output in another way than the loss.
+cross-entropy, sigmoid with a categorical one, softmax over a single unit, a softmax or sigmoid of what is a probability
+already, bounded activations for labels beyond their bounds, metrics that read the output in another way than the loss.
+And softmax in a hidden layer, where it is out of place.
 
 How it is detected
 ------------------
@@ -12,9 +13,11 @@ The last function before each output is held against its loss. It is ``critical`
 (a straight line, ReLU or tanh before a cross-entropy of probabilities, a softmax over one unit, softmax for rows in
 which several labels hold) and where `outside` or more of the labels lie beyond what the activation can give. It is a
 ``warning`` where the model learns, but less well than it could: softmax before binary cross-entropy, sigmoid before a
-categorical one, probabilities taken for logits, softmax for a regression loss where no labels show that they are
-shares. A metric that does not fit is a ``warning``, ``accuracy`` beside a regression loss an ``info``. Losses and
-activations of your own are not judged; a sigmoid or tanh before a regression loss is sound while the labels lie within.
+categorical one, probabilities taken for logits (by the loss, or by a second softmax or sigmoid right behind the first),
+softmax for a regression loss where no labels show that they are shares. A metric that does not fit is a ``warning``,
+``accuracy`` beside a regression loss an ``info``. Losses and activations of your own are not judged; a sigmoid or tanh
+before a regression loss is sound while the labels lie within. A hidden softmax that goes to layers with weights and
+nowhere else is an ``info``: weights of attention or of experts go into a product, codes and mixtures may be meant.
 
 Why it matters
 --------------
@@ -36,13 +39,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from diagnose.blueprint import Activation, Blueprint, Curve, Loss, Output
+from diagnose.blueprint import Activation, Blueprint, Curve, Layer, Loss, Output
 from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.finding import Comparison, Finding, Severity
-from diagnose.fix import Fix
-from diagnose.measures.architecture import WEIGHTED
+from diagnose.fix import Edit, Fix
+from diagnose.measures.architecture import NOISES, WEIGHTED, next_weighted, width_out
 from diagnose.measures.targets import Family, Form, Misfit, Target, family_of, losses_of, misfit, target_of
 from diagnose.remedies import layers, model, training
 from diagnose.run import Run
@@ -68,7 +71,10 @@ class Options:
 
 @dataclass(frozen=True)
 class Mismatch:
-    """What is wrong with an output, the number that shows it, and what would be right."""
+    """What is wrong with an output, the number that shows it, and what would be right.
+
+    `layer` is the one to be changed; empty: the output layer.
+    """
 
     severity: Severity
     told: str
@@ -78,6 +84,7 @@ class Mismatch:
     activation: str = ""
     loss: str = ""
     is_sure: bool = True
+    layer: str = ""
 
 
 #: Activations are looked at between -20 and 20.
@@ -100,12 +107,15 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
             continue
         activation = output.activation
         if activation is not None and activation.curve not in (Curve.UNKNOWN, Curve.STEP):
-            found = _of_loss(output, loss, family, activation, target) or (
-                _of_labels(output, loss, activation, target, options) if family is Family.REGRESSION else None
+            found = (
+                _of_loss(output, loss, family, activation, target)
+                or _twice(blueprint, output, loss, family, activation)
+                or (_of_labels(output, loss, activation, target, options) if family is Family.REGRESSION else None)
             )
             if found is not None:
                 yield _finding(blueprint, output, found)
         yield from _of_metrics(output, loss, family, target)
+    yield from _hidden_softmax(blueprint)
 
 
 # -- activation and loss -----------------------------------------------------------------------------------------------
@@ -134,13 +144,7 @@ def _of_logits(output: Output, loss: Loss, family: Family, activation: Activatio
         return None
     high = min(activation.high if activation.high is not None else _FAR, _FAR)
     low = max(activation.low if activation.low is not None else -_FAR, -_FAR)
-    others = 1 if family is Family.BINARY else max((output.units or 2) - 1, 1)
-    # All on the true class; of two that are told apart by a sign, the mean over both.
-    floor = (
-        (math.log1p(math.exp(-high)) + math.log1p(math.exp(low))) / 2
-        if family is Family.BINARY
-        else math.log1p(others * math.exp(low - high))
-    )
+    floor = _least_loss(output, family, low, high)
     return Mismatch(
         Severity.WARNING,
         f"applies {activation.name}, and {loss.name} takes logits (from_logits=True): "
@@ -154,6 +158,51 @@ def _of_logits(output: Output, loss: Loss, family: Family, activation: Activatio
         0.0,
         activation="linear",
     )
+
+
+def _least_loss(output: Output, family: Family, low: float, high: float) -> float:
+    """Return the least cross-entropy of logits between two bounds."""
+    if family is Family.BINARY:  # two classes that are told apart by a sign: the mean over both
+        return (math.log1p(math.exp(-high)) + math.log1p(math.exp(low))) / 2
+    return math.log1p(max((output.units or 2) - 1, 1) * math.exp(low - high))  # all on the true class
+
+
+def _twice(blueprint: Blueprint, output: Output, loss: Loss, family: Family, activation: Activation) -> Mismatch | None:
+    """A softmax or sigmoid that is given probabilities."""
+    is_squashed = activation.curve is _SOFTMAX or (activation.curve is _SQUASHING and _is_probability(activation))
+    if family not in (Family.SPARSE, Family.CATEGORICAL, Family.BINARY) or not is_squashed:
+        return None
+    first = _function_before(blueprint, output)
+    if first is None or first.activation is None or not _is_probability(first.activation):
+        return None
+    floor = _least_loss(output, family, 0.0, 1.0)
+    return Mismatch(
+        Severity.WARNING,
+        f"applies {activation.name} to what {first.name} has made probabilities already (by {first.activation.name}): "
+        f"{loss.name} cannot fall below {floor:.2g}",
+        "least loss that the two activations allow",
+        floor,
+        0.0,
+        activation="linear",
+        layer=first.name,
+    )
+
+
+def _function_before(blueprint: Blueprint, output: Output) -> Layer | None:
+    """Return the layer whose activation is the input, unchanged, of the last activation of an output."""
+    layer, is_before = blueprint.by_name.get(output.layer), False
+    while layer is not None and not layer.is_custom and layer.calls == 1:
+        if layer.activation is not None and not layer.activation.is_linear:
+            if is_before:
+                return layer
+            is_before = True
+            if layer.parameters:
+                return None
+        elif layer.parameters or layer.kind not in NOISES | {"Activation", "Flatten", "Reshape", "Cast"}:
+            return None
+        before = blueprint.before(layer)
+        layer = before[0] if len(before) == 1 else None
+    return None
 
 
 def _of_classes(output: Output, loss: Loss, activation: Activation, target: Target | None) -> Mismatch | None:
@@ -328,7 +377,7 @@ def _finding(blueprint: Blueprint, output: Output, found: Mismatch) -> Finding:
         severity=found.severity,
         confidence=0.95 if found.severity is Severity.CRITICAL else 0.8,
         summary=f"Output {output.name} {found.told}.",
-        layers=(output.layer,),
+        layers=(output.layer, found.layer) if found.layer else (output.layer,),
         evidence=(
             Comparison(
                 label=found.label,
@@ -345,17 +394,58 @@ def _finding(blueprint: Blueprint, output: Output, found: Mismatch) -> Finding:
 
 
 def _fixes(blueprint: Blueprint, output: Output, found: Mismatch) -> tuple[Fix, ...]:
-    layer = blueprint.by_name.get(output.layer)
+    name = found.layer or output.layer
+    layer = blueprint.by_name.get(name)
     can_be_set = layer is not None and not layer.is_custom and layer.kind in WEIGHTED | {"Activation"}
     if found.activation and not can_be_set:
         return (model.match_output_to_loss(),)
     fitted = layers.fit_output(
-        output.layer,
+        name,
         activation=found.activation,
         loss=found.loss,
         is_sure=found.is_sure and (not found.loss or len(blueprint.outputs) == 1),
     )
     return fitted, model.match_output_to_loss()
+
+
+# -- hidden layers -----------------------------------------------------------------------------------------------------
+
+
+def _hidden_softmax(blueprint: Blueprint) -> Iterator[Finding]:
+    """Yield a finding for a softmax between layers with weights."""
+    found = [
+        layer
+        for layer in blueprint.layers
+        if layer.activation is not None
+        and layer.activation.curve is _SOFTMAX
+        and layer.kind in WEIGHTED | {"Activation", "Softmax"}
+        and not layer.is_custom
+        and next_weighted(blueprint, layer)
+    ]
+    if not found:
+        return
+    first = found[0]
+    width = width_out(first)
+    units = "" if width is None else f" ({width})"
+    can_be_set = [layer for layer in found if layer.kind != "Softmax"]
+    yield Finding(
+        severity=Severity.INFO,
+        confidence=0.6,
+        summary=f"Hidden layer {first.name} applies softmax: its values{units} sum to 1, so that what lies behind is "
+        "given little to tell samples apart by.",
+        layers=tuple(layer.name for layer in found),
+        evidence=(
+            Comparison(
+                label="hidden layers with a softmax",
+                value=float(len(found)),
+                left_name="such layers",
+                left=float(len(found)),
+                right_name="layers of the model",
+                right=float(len(blueprint.layers)),
+            ),
+        ),
+        fixes=(replace(model.use_relu(), edits=tuple(Edit(layer.name, "activation", "relu") for layer in can_be_set)),),
+    )
 
 
 # -- metrics -----------------------------------------------------------------------------------------------------------

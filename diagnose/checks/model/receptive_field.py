@@ -51,7 +51,8 @@ CHECK = Check(needs=Needs(before=("model",)), fault=Fault.STUCK)
 #: Layers through which a unit sees more than its window tells, or sees the image at another size.
 _SEE_ALL = frozenset(
     ("MultiHeadAttention", "GroupQueryAttention", "Attention", "AdditiveAttention", "Flatten", "Permute", "LSTM", "GRU",
-     "SimpleRNN", "Bidirectional", "Resizing", "CenterCrop", "RandomCrop", "Reshape", "Einsum", "Matmul")
+     "SimpleRNN", "Bidirectional", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "Resizing", "CenterCrop", "RandomCrop",
+     "Reshape", "Einsum", "Matmul")
 )  # fmt: skip
 
 
