@@ -139,7 +139,16 @@ def _are_pairs(data: Sequence[Any]) -> bool:
     if not all(data_values.holds_samples(array) for part in data for array in part):
         return False
     lengths = [[int(array.shape[0]) for array in part] for part in data]
-    return all(x == y for x, y in lengths) and len({x for x, _ in lengths}) > 1
+    if any(x != y for x, y in lengths):
+        return False
+    return len({x for x, _ in lengths}) > 1 or _are_alike(data)
+
+
+def _are_alike(data: Sequence[Any]) -> bool:
+    """Whether pairs of one length have one form each, x another than y: halves of one data set, most likely."""
+    forms = {tuple((tuple(array.shape[1:]), str(array.dtype)) for array in part) for part in data}
+    is_given_back = any(data[0][place] is part[place] for part in data[1:] for place in (0, 1))  # an autoencoder
+    return len(forms) == 1 and len(set(*forms)) == 2 and not is_given_back
 
 
 def _part(data: Any, target: tuple[str, ...]) -> Part:

@@ -456,6 +456,20 @@ def augment_training_only(*, addresses: str = "") -> Fix:
     )
 
 
+def split_once(*, addresses: str = "") -> Fix:
+    """A split that stays as it is."""
+    return Fix(
+        id="split-once",
+        title="Split the data once, before anything is shuffled at each epoch",
+        why="tf.data shuffles anew at each reading, so take() and skip() behind shuffle() give other samples in every "
+        "epoch: the model has soon been trained on all that it is judged by.",
+        cost="None. Within tf.data, shuffle with reshuffle_each_iteration=False before the split.",
+        applicability=Applicability.MANUAL,
+        code=_NEW_SPLIT.format(share=0.2) + _train_anew(),
+        addresses=addresses,
+    )
+
+
 def cross_validate(*, addresses: str = "") -> Fix:
     """Every sample is validated on once."""
     return Fix(

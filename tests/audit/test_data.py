@@ -170,6 +170,7 @@ class TestSplits:
 
     def test_as_keras_datasets_load_them(self):
         assert sizes(sample(((X, Y), (X[:60], Y[:60])))) == {"train": (300, 300), "test": (60, 60)}
+        assert sizes(sample(((X[:150], Y[:150]), (X[150:], Y[150:])))) == {"train": (150, 150), "test": (150, 150)}
 
     def test_two_inputs_and_two_outputs_are_no_splits(self):
         train = sample(((X, X), (Y, Y))).training

@@ -49,6 +49,26 @@ def test_noise_and_brightness():
     assert look(PICTURES, PICTURES * RNG.uniform(0.8, 1.2, (200, 1, 1, 1)))
 
 
+def test_a_split_that_is_drawn_anew_at_each_reading():
+    train, first = PICTURES[:120], PICTURES[120:]
+    second = first.copy()
+    second[:30] = train[:30]
+    (found,) = findings(
+        CHECK,
+        planned(
+            data=DataSample(
+                source="x",
+                splits={
+                    Split.TRAIN: SplitSample(inputs={"x": train}),
+                    Split.VALIDATION: SplitSample(inputs={"x": first}, again={"x": second}),
+                },
+            )
+        ),
+    )
+    assert "30 samples of the training data are among them" in found.summary
+    assert found.fixes[0].id == "split-once"
+
+
 def test_rounding_is_no_change():
     assert look(PICTURES, PICTURES + RNG.normal(0, 1e-6, PICTURES.shape)) == ()
     assert look(np.where(PICTURES > 3, np.nan, PICTURES), np.where(PICTURES > 3, np.nan, PICTURES)) == ()

@@ -98,6 +98,14 @@ def test_targets_that_grow_with_time():
     assert "median" in found.summary
 
 
+def test_targets_that_differ_no_more_than_groups_do_are_worth_knowing():
+    y = RNG.normal(size=N)
+    y[480:] += 0.75
+    (found,) = look(RNG.normal(size=(N, 4)), y)
+    assert found.severity is Severity.INFO
+    assert "a split by groups or by time looks like this too" in found.summary
+
+
 def test_a_large_sample_does_not_make_a_small_difference_a_finding():
     x = RNG.normal(size=(6000, 4))
     x[4800:] += 0.15

@@ -2,14 +2,16 @@
 
 What it detects
 ---------------
-Random augmentation that is active on the data that a model is judged by.
+Random augmentation that is active on the data that a model is judged by; or a split that is drawn anew at each reading
+(``shuffle`` before ``take`` and ``skip``), so that samples go from one side to the other.
 
 How it is detected
 ------------------
 The first samples of each split are read twice. A share of `changed` or more of them must differ between the readings by
 more than rounding (`rounding` of the spread). If every sample is as far from itself as from its neighbour (`reordered`
-of that distance), the data were shuffled and not changed, and nothing is said. Of a ``tf.data`` pipeline the mapped
-functions are looked at too: with a seed set, what they draw at random is the same at each reading.
+of that distance), the data were shuffled and not changed, and nothing is said. Where `moved` or more of what came new
+are training samples byte for byte, the split itself is drawn anew. Of a ``tf.data`` pipeline the mapped functions are
+looked at too: with a seed set, what they draw at random is the same at each reading.
 
 Why it matters
 --------------
@@ -19,7 +21,7 @@ noise hides which epoch was the best.
 How to fix
 ----------
 Put random layers into the model, where Keras turns them off outside of training, or map the augmentation over the
-training pipeline alone.
+training pipeline alone. Split once, before what shuffles at each epoch.
 
 References
 ----------
@@ -36,6 +38,7 @@ import numpy as np
 
 from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.finding import Comparison, Finding, Severity
+from diagnose.measures.duplicates import row_keys
 from diagnose.measures.encoding import drawn, flat, is_numeric
 from diagnose.remedies import data as remedies
 from diagnose.run import Run, Split
@@ -57,6 +60,9 @@ class Options:
     rounding: float = threshold(
         1e-3, unit="σ", source="far over float16 and parallel resizing", help="difference that does not count"
     )
+    moved: float = threshold(
+        3.0, unit="samples", source="one or two may be copies", help="training samples that a second reading brings"
+    )
     reordered: float = threshold(
         0.9,
         unit="share",
@@ -68,6 +74,10 @@ class Options:
 def check(run: Run, options: Options) -> Iterator[Finding]:
     """Yield at most one finding, on the split and input that change the most."""
     if run.data is None:
+        return
+    came, split = max(((_from_training(run.data, split), split) for split in run.data.splits), key=lambda each: each[0])
+    if came >= options.moved:
+        yield _drawn_anew(came, split, options)
         return
     found = [
         (_share_changed(array, sample.again[name], options), split, name)
@@ -99,6 +109,41 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
             ),
         ),
         fixes=(remedies.augment_training_only(),),
+    )
+
+
+def _from_training(data: DataSample, split: Split) -> int:
+    """Return how many of the training samples a second reading of a split has that the first had not."""
+    train, sample = data.training, data.splits[split]
+    if split is Split.TRAIN or not len(train) or set(train.inputs) != set(sample.again):
+        return 0
+    known, first, second = (
+        row_keys(inputs, train.inputs, np.arange(len(next(iter(inputs.values())))))
+        for inputs in (train.inputs, sample.inputs, sample.again)
+    )
+    return len((set(second) & set(known)) - set(first) - {b""})
+
+
+def _drawn_anew(came: int, split: Split, options: Options) -> Finding:
+    return Finding(
+        severity=Severity.WARNING,
+        confidence=0.9,
+        summary=(
+            f"When the {split} data are read again, {came} samples of the training data are among them: the split is "
+            "drawn anew at each reading."
+        ),
+        evidence=(
+            Comparison(
+                label=f"training samples that came to the {split} data",
+                value=float(came),
+                threshold=options.moved,
+                left_name="came",
+                left=float(came),
+                right_name="sound",
+                right=0.0,
+            ),
+        ),
+        fixes=(remedies.split_once(),),
     )
 
 

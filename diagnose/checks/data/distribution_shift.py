@@ -12,8 +12,9 @@ linear discriminant on the ranks of the features and their squares, cross-fitted
 others; its area under the ROC curve, `sure` standard errors taken off, must exceed `area`. Kolmogorov-Smirnov tests of
 each feature, corrected for their number (Holm): a corrected p below `p_value` and a distance of `distance` or more.
 A split by groups (patients, devices) or by time shows such differences though nothing is wrong, since few groups are
-never alike; so inputs are a `warning` only from an area of `large_area` (errors taken off) or a distance of
-`large_distance` on, else an `info`. Nothing tells few groups that differ much from another source of the data.
+never alike; so inputs, and labels that are numbers, are a `warning` only from an area of `large_area` (errors taken
+off) or a distance of `large_distance` on, else an `info`. Nothing tells few groups that differ much from another source
+of the data.
 Labels: the total variation between the shares of the classes beyond what chance makes (for numbers the
 Kolmogorov-Smirnov distance) must be `label_distance` or more with a p below `p_value`; from `label_break` on it is
 `critical`, for then most of what is validated on was hardly trained on.
@@ -129,7 +130,7 @@ def _of_labels(labels: Labels, split: Split, options: Options) -> Iterator[Findi
             f"{100 * shares[1]:.0f} % of the {split} labels: {100 * shift.distance:.0f} % of the samples would have to "
             "change class."
         )
-        yield _label_finding(text, shift.excess, shares, split, options)
+        yield _label_finding(text, shift.excess, shares, split, options, is_large=True)
     elif labels.kind is Kind.REGRESSION and labels.training.shape[1] == 1 == labels.splits[split].shape[1]:
         left, right = (_finite(labels.splits[each][:, 0].astype(np.float64)) for each in (Split.TRAIN, split))
         distance, p_value = ks(left, right)
@@ -140,13 +141,18 @@ def _of_labels(labels: Labels, split: Split, options: Options) -> Iterator[Findi
             f"The labels {labels.name!r} differ between the splits: their median is {middles[0]:.4g} in training and "
             f"{middles[1]:.4g} in {split}, and their distribution functions are {distance:.2f} apart."
         )
-        yield _label_finding(text, distance, middles, split, options)
+        is_large = distance >= options.large_distance
+        text = text if is_large else f"{text.removesuffix('.')}; a split by groups or by time looks like this too."
+        yield _label_finding(text, distance, middles, split, options, is_large=is_large)
 
 
-def _label_finding(text: str, value: float, sides: tuple[float, float], split: Split, options: Options) -> Finding:
+def _label_finding(
+    text: str, value: float, sides: tuple[float, float], split: Split, options: Options, *, is_large: bool
+) -> Finding:
+    severity = Severity.WARNING if is_large else Severity.INFO
     return Finding(
-        severity=Severity.CRITICAL if value >= options.label_break else Severity.WARNING,
-        confidence=0.95,
+        severity=Severity.CRITICAL if value >= options.label_break else severity,
+        confidence=0.95 if is_large else 0.6,
         summary=text,
         evidence=(
             Comparison(
