@@ -26,6 +26,7 @@ Karpathy, A Recipe for Training Neural Networks (2019): become one with the data
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -39,6 +40,9 @@ from diagnose.run import Run
 CHECK = Check(needs=Needs(before=("dry_run",)), fault=Fault.STUCK)
 
 _LONGEST = 220
+#: Numbers of an array that a reason has in it; a shape has fewer.
+_NUMBERS = re.compile(r"-?\d[\d.e+-]*(?:[\s,\[\]]+-?\d[\d.e+-]*){7,}")
+_FEW = 3
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ def _what(tried: DryRun) -> str:
 
 
 def _reason(text: str) -> str:
+    text = _NUMBERS.sub(lambda found: " ".join(re.split(r"[\s,\[\]]+", found[0])[:_FEW]) + " …", text)
     text = " ".join(text.split()).rstrip(".")
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 

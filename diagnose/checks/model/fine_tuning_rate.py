@@ -25,8 +25,8 @@ backbone.
 
 References
 ----------
-Keras guide, Transfer learning and fine-tuning (1e-5 with Adam); Kornblith et al., Do better ImageNet models transfer
-better?, CVPR 2019 (best rates of fine-tuning with SGD 1e-4 to 1e-1, most near 1e-2).
+Keras guide, Transfer learning and fine-tuning (1e-5 with Adam); Li et al., Rethinking the Hyperparameters for
+Fine-tuning, ICLR 2020 (usual with SGD: 0.01 with a momentum of 0.9; the best one depends on the data).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from diagnose.run import Run
 CHECK = Check(needs=Needs(before=("compiled",)), explains=("learning-rate-too-high",), fault=Fault.UNSTABLE)
 
 _ADAPTIVE = frozenset(("adam", "adamw", "nadam", "adamax", "rmsprop", "lion", "lamb"))
-#: What to go down to, at most: the rate of Keras' guide, and the middle of the best ones in Kornblith et al.
+#: What to go down to, at least: the rate of Keras' guide, and the usual one of Li et al.
 _LOWER_ADAPTIVE, _LOWER_SGD = 1e-5, 1e-2
 
 
@@ -56,9 +56,7 @@ class Options:
     adaptive_rate: float = threshold(
         1e-3, unit="rate", source="the default of Keras, for fresh weights; its guide fine-tunes at 1e-5", help="Adam"
     )
-    sgd_rate: float = threshold(
-        5e-2, unit="rate", source="Kornblith et al. 2019: most networks are best near 1e-2", help="SGD"
-    )
+    sgd_rate: float = threshold(5e-2, unit="rate", source="five times the usual 1e-2 (Li et al. 2020)", help="SGD")
     least_layers: float = threshold(
         10, unit="layers", source="the smallest published network, VGG16 without its top, has 13", help="of a container"
     )

@@ -8,11 +8,12 @@ finite, and gradients of the first layers that are orders of magnitude smaller o
 How it is detected
 ------------------
 The norm of the gradient of the loss, penalties left out, is measured for each trainable layer. A layer from which no
-way leads to the loss (an operation without a derivative between them, or a layer that is not used) is ``critical``, as
-are gradients that are not finite. A first layer whose gradient is zero, and stays so over some steps, is a ``warning``.
-With `layers` trainable layers or more, the largest gradient of the first quarter is compared with the largest of the
-last: below `vanishing` it vanishes; the smallest of the first quarter above `exploding` times that, and above `large`,
-explodes. Only the ends are compared: branches within a network may begin small on purpose.
+way leads to the loss (an operation without a derivative between them, or a layer that is not used) is ``critical`` (a
+``warning`` where not all of the graph is known), as are gradients that are not finite. A first layer whose gradient is
+zero, and stays so over some steps, is a ``warning``. With `layers` trainable layers or more, the largest gradient of
+the first quarter is compared with the largest of the last: below `vanishing` it vanishes; the smallest of the first
+quarter above `exploding` times that, and above `large`, explodes. Only the ends are compared: branches within a network
+may begin small on purpose.
 
 Why it matters
 --------------

@@ -56,7 +56,7 @@ class Options:
     excess: float = threshold(
         4.0,
         unit="x",
-        source="random logits of deviation 2 give 1.8 times ln 10; of inputs from 0 to 255 ten times and more",
+        source="random logits of deviation 2 give 1.6 times ln 10; of inputs from 0 to 255 ten times and more",
         help="cross-entropy over that of equal probabilities",
     )
     distance_excess: float = threshold(

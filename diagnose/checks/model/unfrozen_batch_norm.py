@@ -7,10 +7,11 @@ frozen.
 
 How it is detected
 ------------------
-A batch normalization that is trainable, given the output of frozen layers and
-followed by a frozen layer in turn: it is in the middle of something frozen. At least `least_norms` of them are a
-`warning`. In Keras 3 one that is not trainable runs in inference mode, whatever it is called with. Those in an
-unfrozen upper part of a backbone, next to weights that are trained, are an `info`.
+A batch normalization that is trainable, given the output of frozen layers and followed by a frozen layer in turn: it
+is in the middle of something frozen. At least `least_norms` of them are a `warning`. In Keras 3 one that is not
+trainable runs in inference mode, whatever it is called with; one that the ``call`` of a model of one's own runs with
+``training=False`` does so too. Those in an unfrozen upper part of a backbone, next to weights that are trained, are an
+`info`.
 
 Why it matters
 --------------
@@ -71,10 +72,10 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     if len(between) >= options.least_norms:
         # The last one of a backbone has nothing frozen behind it.
         last = [layer for layer in unfrozen if layer not in between and all(map(_is_frozen, producers(model, layer)))]
-        yield _finding(model, between + last, Severity.WARNING)
+        yield _finding(model, between + last, Severity.WARNING, options)
         return
     if len(unfrozen) >= options.least_norms:
-        yield _finding(model, unfrozen, Severity.INFO)
+        yield _finding(model, unfrozen, Severity.INFO, options)
 
 
 def _is_frozen(layer: Layer) -> bool:
@@ -95,7 +96,7 @@ def _shares_container_with_frozen(model: Blueprint, layer: Layer) -> bool:
     return any(_is_frozen(each) and each.container == layer.container for each in model.layers)
 
 
-def _finding(model: Blueprint, norms: list[Layer], severity: Severity) -> Finding:
+def _finding(model: Blueprint, norms: list[Layer], severity: Severity, options: Options) -> Finding:
     frozen = sum(_is_frozen(layer) for layer in model.layers)
     one = len(norms) == 1
     where = "between frozen layers" if severity is Severity.WARNING else "in a backbone that is frozen in part"
@@ -109,7 +110,7 @@ def _finding(model: Blueprint, norms: list[Layer], severity: Severity) -> Findin
             Comparison(
                 label="batch normalizations that learn in a frozen network",
                 value=float(len(norms)),
-                threshold=1.0,
+                threshold=options.least_norms,
                 unit="layers",
                 left_name="such layers",
                 left=float(len(norms)),
