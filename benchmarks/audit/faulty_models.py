@@ -425,14 +425,14 @@ class AlwaysTurning(keras.Model):
 @faulty("training-mode-fixed")
 def dropout_that_is_always_on() -> Subject:
     model = AlwaysDropping()
-    model.build((None, 20))
+    model(X[:1])
     return Subject(compiled(model, "sparse_categorical_crossentropy"))
 
 
 @faulty("training-mode-fixed", "augmented-evaluation")
 def augmentation_that_is_always_on() -> Subject:
     model = AlwaysTurning()
-    model.build((None, 32, 32, 3))
+    model(np.zeros((1, 32, 32, 3), "float32"))
     return Subject(compiled(model, "sparse_categorical_crossentropy"))
 
 

@@ -68,13 +68,13 @@ def test_an_example_says_what_was_wanted_and_is_short(name: str) -> None:
 
 
 @pytest.mark.keras
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_sound_model_with_sound_data_passes() -> None:
     assert [(f.check, f.summary) for f in faults(analyze(audited(SOUND, dry_run=True)))] == []
 
 
 @pytest.mark.keras
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAULTY)
 def test_an_example_leads_with_its_fault_and_has_no_other(name: str) -> None:
     id = name.replace("_", "-")
@@ -95,7 +95,7 @@ def alone(report: RunReport, fix: Fix) -> RunReport:
 
 
 @pytest.mark.keras
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in FAULTY if "build" in functions(name)])
 def test_a_fix_with_edits_cures(name: str, tmp_path: Path) -> None:
     """In the source; where that makes or sets a layer in some other place, in the configuration of the stored model."""
