@@ -110,7 +110,7 @@ _PATH = click.Path(readable=False, path_type=str)
 @click.option(
     "--fix",
     is_flag=True,
-    help="Mend what is safe and mechanical: write MODEL-fixed.keras or .json, or print a diff of the source file.",
+    help="Mend what is safe and mechanical: write MODEL-fixed.json, or print a diff of the source file.",
 )
 @click.option("--watch", "-w", is_flag=True, help="Follow logs that still grow, until Ctrl-C.")
 @click.option(

@@ -85,9 +85,13 @@ def _audited(source: str, data: DataSample | None, asked: Asked, selection: Sele
     if asked.fix:
         from diagnose.audit.fixing import mend
 
-        mended = mend(loaded, report, look)
+        try:
+            mended = mend(loaded, report, look)
+        except (ReadError, OSError) as error:  # the report is there nevertheless
+            console.complain(f"{source}: {error}")
+            return report
         for line in mended.lines:
-            console.complain(line)
+            console.complain(f"{source}: {line}")
         if mended.difference:
             asked.differences.append(mended.difference)
     return report

@@ -23,6 +23,8 @@ from diagnose.run import Run
 
 #: A mended model may show what the fault had hidden: so often it is looked at and mended again.
 _ROUNDS = 3
+#: Layers that are named one by one.
+_MOST_NAMES = 5
 PYTHON = "python"
 
 
@@ -76,9 +78,8 @@ def mend(loaded: Loaded, report: RunReport, look: Callable[[Loaded], Run]) -> Me
     lines += [f"left to you: {finding.check}: {_by_hand(finding)}" for finding in _left(current)]
     if not made:
         return Mended(("nothing here can be mended without a person", *lines))
-    what = "; ".join(map(wording.edit, made))
-    where = work.deliver()
-    return Mended((f"{where}: {what}", f"the mended model: {current.verdict}", *lines), work.difference, current)
+    done = (f"{work.deliver()}: {_told(made)}", f"the mended model: {current.verdict}")
+    return Mended((*done, *lines), work.difference, current)
 
 
 def safe_edits(report: RunReport) -> list[Edit]:
@@ -97,11 +98,25 @@ def _taken(work: _Configuration | _Source, edits: Sequence[Edit], refused: list[
     taken = []
     for edit in edits:
         try:
-            work.apply(edit)
+            work.apply(edit, edits)
             taken.append(edit)
         except EditError as error:
             refused.append(f"{wording.edit(edit)} ({error})")
     return taken
+
+
+def _told(edits: Sequence[Edit]) -> str:
+    """Return changes in words, the same change of several layers once."""
+    alike: dict[tuple[str, str, str], list[Edit]] = {}
+    for edit in edits:
+        alike.setdefault((edit.op, edit.setting, repr(edit.value)), []).append(edit)
+    return "; ".join(wording.edit(replace(same[0], layer=_several(same))) for same in alike.values())
+
+
+def _several(edits: Sequence[Edit]) -> str:
+    names = [edit.layer for edit in edits]
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return ", ".join(names[:_MOST_NAMES]) + more
 
 
 def _left(report: RunReport) -> Iterator[Finding]:
@@ -121,7 +136,7 @@ class _Configuration:
         self._loaded = loaded
         self._configuration = json.loads(loaded.model.to_json())
 
-    def apply(self, edit: Edit) -> None:
+    def apply(self, edit: Edit, wanted: Sequence[Edit]) -> None:  # noqa: ARG002 - each layer is there by itself
         self._configuration = configuration_edits.apply(self._configuration, [edit])
 
     def rebuilt(self) -> Loaded:
@@ -140,7 +155,7 @@ class _Configuration:
             target = source.with_name(f"{source.stem}-fixed-{number}.json")
             number += 1
         console.write_file(target, json.dumps(self._configuration, indent=1))
-        return f"wrote {target} (keras.models.model_from_json reads it; the weights begin anew)"
+        return f"wrote {target} (for keras.models.model_from_json; the weights begin anew)"
 
 
 class _Source:
@@ -150,11 +165,11 @@ class _Source:
         self._loaded = loaded
         assert loaded.path is not None
         self._path = loaded.path
-        self._before = self._after = loaded.path.read_text(encoding="utf-8")
+        self._before = self._after = _text(loaded.path)
         self._places = _places(loaded)
 
-    def apply(self, edit: Edit) -> None:
-        self._after = source_edits.apply(self._after, [edit], self._places)
+    def apply(self, edit: Edit, wanted: Sequence[Edit]) -> None:
+        self._after = source_edits.apply(self._after, [edit], self._places, wanted)
 
     def rebuilt(self) -> Loaded:
         keras.utils.clear_session()  # the same names again
@@ -170,7 +185,15 @@ class _Source:
         return source_edits.difference(self._before, self._after, name.as_posix())
 
     def deliver(self) -> str:
-        return f"{self._path} is to be changed as the difference says (git apply, patch -p1)"
+        return f"the diff mends {self._path.name} (git apply, or patch -p1)"
+
+
+def _text(path: Path) -> str:
+    """Return a source with its line breaks as they are: a patch has to fit them."""
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError:
+        raise ReadError("is not in UTF-8, and is not mended", "save the file in UTF-8") from None
 
 
 def _places(loaded: Loaded) -> dict[str, source_edits.Place]:

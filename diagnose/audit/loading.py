@@ -6,10 +6,11 @@ names, ``my_model.py:build``, is run.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -104,7 +105,7 @@ def _built(found: stored.Stored) -> tuple[Any, tuple[str, ...]]:
     _without_compilations(found.config)
     printable_names(found.config)
     make = legacy.model_of if is_legacy else _from_config
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _built_once():
         warnings.simplefilter("ignore")
         try:
             model = build(lambda: make(copy.deepcopy(found.config)))  # Keras takes it apart
@@ -133,6 +134,29 @@ def _from_config(config: dict[str, Any]) -> Any:
 
     with ObjectSharingScope():  # as keras.saving.load_model has it: parts that layers share stay one
         return keras.saving.deserialize_keras_object(config, safe_mode=True)
+
+
+@contextlib.contextmanager
+def _built_once() -> Iterator[None]:
+    """Let a Sequential be built when all its layers are there; Keras builds it anew with each, minutes for hundreds."""
+    import keras
+
+    add, from_config = keras.Sequential.add, vars(keras.Sequential)["from_config"]
+
+    def added(model: Any, layer: Any, rebuild: bool = True) -> None:  # noqa: ARG001 - never before the last
+        add(model, layer, rebuild=False)
+
+    def from_whole_config(cls: type, config: Any, custom_objects: Any = None) -> Any:
+        model = from_config.__func__(cls, config, custom_objects)
+        if model._layers and not model.built:
+            model._maybe_rebuild()
+        return model
+
+    keras.Sequential.add, keras.Sequential.from_config = added, classmethod(from_whole_config)
+    try:
+        yield
+    finally:
+        keras.Sequential.add, keras.Sequential.from_config = add, from_config
 
 
 def _check_model(model: Any) -> None:

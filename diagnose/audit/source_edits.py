@@ -8,8 +8,10 @@ from __future__ import annotations
 import ast
 import difflib
 import inspect
+import io
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from diagnose.audit.configuration_edits import EditError
 from diagnose.fix import Edit
@@ -34,7 +36,7 @@ class _Replacement:
     text: str
 
 
-def apply(source: str, edits: Sequence[Edit], places: Mapping[str, Place]) -> str:
+def apply(source: str, edits: Sequence[Edit], places: Mapping[str, Place], wanted: Sequence[Edit] = ()) -> str:
     """Return the source with the edits made.
 
     Parameters
@@ -45,15 +47,17 @@ def apply(source: str, edits: Sequence[Edit], places: Mapping[str, Place]) -> st
         Changes of layers by their names in the blueprint, and of the compilation.
     places
         Layer's name -> where it is made.
+    wanted
+        All that is to be changed, now or later: a call that makes several layers is changed where each of them is to.
 
     Raises
     ------
     EditError
-        A call cannot be found, or its arguments are not written out.
+        A call cannot be found, makes other layers too, or its arguments are not written out.
     """
     for edit in edits:  # one after the other: an edit moves what stands behind it
         text = _Text(source)
-        change = _compile(text, edit) if not edit.layer else _layer(text, edit, places)
+        change = _compile(text, edit) if not edit.layer else _layer(text, edit, places, [*edits, *wanted])
         source = text.with_change(change)
         places = _moved(places, change, text)
     return source
@@ -61,9 +65,8 @@ def apply(source: str, edits: Sequence[Edit], places: Mapping[str, Place]) -> st
 
 def difference(before: str, after: str, name: str) -> str:
     """Return what has changed, as ``patch`` and ``git apply`` take it."""
-    lines = difflib.unified_diff(
-        before.splitlines(keepends=True), after.splitlines(keepends=True), f"a/{name}", f"b/{name}"
-    )
+    # Lines as patch has them: str.splitlines would break them at form feeds too.
+    lines = difflib.unified_diff(list(io.StringIO(before)), list(io.StringIO(after)), f"a/{name}", f"b/{name}")
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
 
@@ -81,7 +84,7 @@ class _Text:
 
     def __init__(self, source: str) -> None:
         self.source = source
-        self.tree = ast.parse(source)
+        self.tree = ast.parse(source.encode("utf-8"))  # bytes may begin with a byte order mark
         self._encoded = source.encode("utf-8")
         self._starts = [0]
         for line in self._encoded.splitlines(keepends=True):
@@ -99,7 +102,7 @@ class _Text:
         )
 
     def between(self, start: int, end: int) -> str:
-        return self._encoded[start:end].decode("utf-8")
+        return self._encoded[start:end].decode("utf-8", errors="replace")
 
     def line_of(self, at: int) -> int:
         return sum(start <= at for start in self._starts)
@@ -108,7 +111,7 @@ class _Text:
         return [node for node in ast.walk(self.tree) if isinstance(node, ast.Call)]
 
 
-def _layer(text: _Text, edit: Edit, places: Mapping[str, Place]) -> _Replacement:
+def _layer(text: _Text, edit: Edit, places: Mapping[str, Place], wanted: Sequence[Edit]) -> _Replacement:
     place = places.get(edit.layer)
     if place is None:
         raise EditError(f"it is not known where {edit.layer} is made")
@@ -118,7 +121,10 @@ def _layer(text: _Text, edit: Edit, places: Mapping[str, Place]) -> _Replacement
         if _called(call) == place.kind and call.lineno <= place.line <= (call.end_lineno or call.lineno)
     ]
     if len(fitting) != 1:
-        raise EditError(f"line {place.line} does not make {edit.layer} in a call of {place.kind}")
+        raise EditError(f"line {place.line} does not make {edit.layer} in one call of {place.kind}: change it by hand")
+    others = [name for name, other in places.items() if other == place and replace(edit, layer=name) not in wanted]
+    if others:
+        raise EditError(f"line {place.line} makes {', '.join(others[:3])} too: change it by hand")
     if edit.op == "remove":
         return _removal(text, fitting[0], edit.layer)
     return _argument(text, fitting[0], edit.setting, _literal(edit), place.parameters)
@@ -151,16 +157,10 @@ def _argument(text: _Text, call: ast.Call, name: str, literal: str, parameters: 
     if not inside:
         return _Replacement(end, end, f"{name}={literal}")
     after = max(text.span(each)[1] for each in inside)
-    has_comma = "," in _without_comments(text.between(after, end))
-    return (
-        _Replacement(after, after, f", {name}={literal}")
-        if not has_comma
-        else _Replacement(end, end, f"{name}={literal}")
-    )
-
-
-def _without_comments(text: str) -> str:
-    return "\n".join(line.partition("#")[0] for line in text.splitlines())
+    behind = text.between(after, end)
+    brackets = [found.end() for found in re.finditer(r"#[^\n]*|\)", behind) if found[0] == ")"]  # of an argument: (8)
+    after += len(behind[: brackets[-1]].encode()) if brackets else 0
+    return _Replacement(after, after, f", {name}={literal}")
 
 
 def _removal(text: _Text, call: ast.Call, name: str) -> _Replacement:
@@ -199,8 +199,8 @@ def _without_member(text: _Text, members: ast.List, member: ast.expr) -> _Replac
         rest = rest[comma + 1 :]
     before = text.between(0, start)
     line = before[before.rfind("\n") + 1 :]
-    if not line.strip() and rest.startswith("\n"):  # a line of its own goes as a whole
-        return _Replacement(start - len(line.encode()), end + 1, "")
+    if not line.strip() and (ends := _line_break(rest)):  # a line of its own goes as a whole
+        return _Replacement(start - len(line.encode()), end + ends, "")
     spaces = len(rest) - len(rest.lstrip(" "))
     return _Replacement(start, end + spaces, "")
 
@@ -209,9 +209,15 @@ def _without_statement(text: _Text, statement: ast.stmt) -> _Replacement:
     start, end = text.span(statement)
     before = text.between(0, start)
     indent = before[before.rfind("\n") + 1 :]
-    if indent.strip() or not text.between(end, end + 1).startswith("\n"):
-        raise EditError(f"line {statement.lineno} holds more than one statement: mend it by hand")
-    return _Replacement(start - len(indent.encode()), end + 1, "")
+    ends = _line_break(text.between(end, end + 2))
+    if indent.strip() or not ends:
+        raise EditError(f"line {statement.lineno} holds more than this statement: mend it by hand")
+    return _Replacement(start - len(indent.encode()), end + ends, "")
+
+
+def _line_break(text: str) -> int:
+    """Return how long the line break is that a text begins with."""
+    return 2 if text.startswith("\r\n") else int(text.startswith("\n"))
 
 
 def _called(call: ast.Call) -> str:

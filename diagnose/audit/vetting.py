@@ -98,6 +98,8 @@ def vet(config: Any) -> None:
             objects += 1
             if "class_name" in value:
                 _check_object(value)
+            if value.get("inbound_nodes"):
+                _check_calls(value["inbound_nodes"])
         elif isinstance(value, str):
             _check_text(key, value)
         elif isinstance(value, int) and not isinstance(value, bool):
@@ -136,6 +138,26 @@ def _check_object(config: Mapping[str, Any]) -> None:
         _check_function(config.get("config"), module)
     elif not (_is_registered(registered if "registered_name" in config else name) or _is_keras_class(name, module)):
         raise _unknown(f"{module}.{name}" if module and not _is_keras(module) else name, module)
+
+
+def _check_calls(nodes: Any) -> None:
+    """Let calls pass that are given a tensor of the graph: any other would be computed, however much comes of it."""
+    for call in nodes if isinstance(nodes, list) else [nodes]:
+        if isinstance(call, dict) and not _has_tensor([call.get("args"), call.get("kwargs")]):
+            raise ReadError("has a layer that is called on numbers, and on nothing of the model", SAVE_AGAIN)
+
+
+def _has_tensor(arguments: list[Any]) -> bool:
+    waiting = arguments
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting += value
+        elif isinstance(value, dict) and "class_name" not in value:
+            waiting += value.values()
+        elif isinstance(value, dict) and value["class_name"] == "__keras_tensor__" and "config" in value:
+            return True
+    return False
 
 
 def _check_function(name: Any, module: str | None) -> None:

@@ -367,6 +367,33 @@ class TestSize:
             config = sequential(node("Dense", {"units": 1}), compile_config={"loss": "mse", "metrics": [metric]})
             refused(archive(tmp_path / "m.keras", config))
 
+    def test_each_layer_of_many_is_called_once(self, tmp_path):
+        """Keras calls all of a Sequential again for each one that it adds: half a minute for 200."""
+        inner = sequential(*(node("Dense", {"units": 2, "name": f"e{i}"}) for i in range(3)))
+        layers = [node("Dense", {"units": 4, "name": f"d{i}"}) for i in range(100)]
+        add, from_config = keras.Sequential.add, keras.Sequential.from_config
+        for path in (
+            archive(tmp_path / "m.keras", sequential(*layers, inner)),
+            hdf5(tmp_path / "m.h5", legacy(*({"class_name": "Dense", "config": one["config"]} for one in layers))),
+        ):
+            model = load(str(path)).model
+            assert model.built
+            assert {len(layer._inbound_nodes) for layer in model.layers if layer.name.startswith("d")} == {1}
+        assert (keras.Sequential.add, keras.Sequential.from_config) == (add, from_config)
+
+    def test_a_call_that_is_computed_at_once(self, tmp_path):
+        """Without a tensor of the graph among its arguments: 900 million numbers of one."""
+        hidden = {"class_name": "__keras_tensor__", "config": {}}
+        one = {"class_name": "__numpy__", "config": {"value": [[[[1.0]]]], "dtype": "float32", "x": hidden}}
+        layers = [
+            {**node("InputLayer", {"batch_shape": [None, 4], "name": "i"}), "name": "i", "inbound_nodes": []},
+            {**node("ZeroPadding2D", {"padding": 15_000, "name": "z"}), "name": "z",
+             "inbound_nodes": [{"args": [one], "kwargs": {}}]},
+        ]  # fmt: skip
+        config = {"layers": layers, "input_layers": ["i", 0, 0], "output_layers": ["i", 0, 0], "name": "f"}
+        path = archive(tmp_path / "m.keras", node("Functional", config, "keras.src.models.functional"))
+        assert "called on numbers" in refused(path)
+
     def test_values_of_a_type_that_is_none(self, tmp_path):
         value = {"class_name": "__numpy__", "config": {"value": "x", "dtype": "S2000000000"}}
         layer = node("Normalization", {"mean": value, "variance": value})

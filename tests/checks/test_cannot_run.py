@@ -31,6 +31,16 @@ def test_where_nothing_could_be_tried_nothing_is_wrong_yet():
     assert "could be tried" in finding.summary
 
 
+def test_an_array_in_the_reason_is_told_by_its_first_numbers():
+    shape = "shapes (32, 8, 8, 1) and [32, 8, 8, 3] differ"
+    for numbers in ("0 1 2 " + "3 " * 30, "[[0. 1.5]\n [-2e-3 3.]\n [4. 5.]\n [6. 7.]]"):
+        (finding,) = findings(CHECK, planned(classifier(), dry_run=DryRun(samples=32, failed=f"{shape}: {numbers}")))
+        assert shape in finding.summary
+        assert "3 3" not in finding.summary
+        assert "5." not in finding.summary
+        assert "…" in finding.summary
+
+
 def test_a_long_reason_is_cut():
     (finding,) = findings(CHECK, planned(classifier(), dry_run=DryRun(samples=32, failed="shape " * 100)))
     assert len(finding.summary) <= 300
