@@ -319,12 +319,13 @@ def let_keras_decide(*, addresses: str = "") -> Fix:
             "class Classifier(keras.Model):\n"
             "    def __init__(self, classes):\n"
             "        super().__init__()\n"
+            "        self.flat = keras.layers.Flatten()\n"
             '        self.hidden = keras.layers.Dense(64, activation="relu")\n'
             "        self.dropout = keras.layers.Dropout(0.5)\n"
             '        self.answer = keras.layers.Dense(classes, activation="softmax")\n'
             "\n"
             "    def call(self, inputs):\n"
-            "        x = self.hidden(inputs)\n"
+            "        x = self.hidden(self.flat(inputs))\n"
             "        return self.answer(self.dropout(x))  # not self.dropout(x, training=True)\n"
             "\n\n"
             "better = Classifier(model.output_shape[-1])\n"

@@ -235,7 +235,7 @@ def try_one_batch(*, addresses: str = "") -> Fix:
     """See what goes in, what comes out, and what the loss makes of both."""
     return Fix(
         id="try-one-batch",
-        title="Put one batch through the model, and look at the shapes and at the loss",
+        title="Put one batch through the model; look at shapes and loss",
         why="Before anything else a training is one batch forward and backward. The shapes of inputs, outputs and "
         "labels, and the loss of each sample, show in a second what a whole training would hide.",
         cost="One pass over a few samples.",
@@ -255,7 +255,7 @@ def reconnect(*, addresses: str = "") -> Fix:
     """A way for the gradient from the loss to every weight."""
     return Fix(
         id="reconnect",
-        title="Give the loss a way back to these layers, in operations that have a derivative",
+        title="Lead the loss back to these layers by operations with a derivative",
         why="Rounding, comparing, argmax, casts to integers and trips through NumPy have no derivative, and a layer "
         "that is made but not used leads nowhere: what lies before them is never trained. A soft form (softmax for "
         "argmax, sigmoid for a threshold) lets the gradient through.",
