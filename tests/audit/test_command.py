@@ -139,6 +139,52 @@ class TestFix:
         mended = keras.models.model_from_json(Path("model-fixed.json").read_text())
         assert mended.layers[-1].activation is keras.activations.sigmoid
 
+    def test_of_a_file_with_the_line_breaks_of_windows_is_a_patch_that_fits(self, here: Path) -> None:
+        Path("my_model.py").write_bytes(SOURCE.replace("\n", "\r\n").encode())
+        patch = diagnose("my_model.py:build", "--fix").stdout_bytes
+        patch = patch[patch.index(b"--- a/my_model.py") :]
+        assert b"\r\n" in patch
+        subprocess.run(["patch", "-p1", "-s", "--binary"], input=patch, check=True, cwd=here)
+        assert Path("my_model.py").read_bytes().count(b"\r\n") == SOURCE.count("\n")
+        assert b'"sigmoid"' in Path("my_model.py").read_bytes()
+
+    def test_of_a_file_in_another_encoding_is_left_to_a_person(self) -> None:
+        Path("old.py").write_bytes(b"# -*- coding: latin-1 -*-\n# gr\xf6\xdfer\n" + SOURCE.encode())
+        result = diagnose("old.py:build", "--fix")
+        assert result.exit_code == 1
+        assert "constant-initializer" in result.stdout
+        assert "old.py:build: is not in UTF-8" in result.stderr
+
+    def test_a_helper_that_makes_sound_layers_too_is_left_to_a_person(self) -> None:
+        helped = SOURCE.replace(
+            "def build", "def dense(n, kind):\n    return keras.layers.Dense(n, kind)\n\n\ndef build"
+        )
+        helped = helped.replace(
+            'keras.layers.Dense(8, activation="relu", kernel_initializer="zeros")', 'dense(8, "relu")'
+        )
+        helped = helped.replace('keras.layers.Dense(1, activation="softmax")', 'dense(1, "softmax")')
+        Path("helped.py").write_text(helped)
+        result = diagnose("helped.py:build", "--fix")
+        assert "line 7 makes dense too: change it by hand" in result.stderr
+        assert "---" not in result.stdout
+
+    def test_two_models_are_told_apart_and_the_same_change_is_told_once(self) -> None:
+        many = SOURCE.replace(
+            '        keras.layers.Dense(8, activation="relu", kernel_initializer="zeros"),\n',
+            '        *(keras.layers.Dense(8, activation="relu", kernel_initializer="zeros") for _ in range(7)),\n',
+        )
+        Path("many.py").write_text(many)
+        sick().save("model.keras")
+        told = diagnose("many.py:build", "model.keras", "--fix", "--format", "json").stderr
+        names = "dense, dense_1, dense_2, dense_3, dense_4 and 2 more"
+        assert (
+            f"many.py:build: the diff mends many.py (git apply, or patch -p1): set kernel_initializer of {names}"
+            in told
+        )
+        assert "model.keras: wrote model-fixed.json" in told
+        assert "model.keras: the mended model: healthy" in told
+        assert '-        *(keras.layers.Dense(8, activation="relu", kernel_initializer="zeros")' in told
+
     def test_writes_over_nothing(self) -> None:
         sick().save("model.keras")
         Path("model-fixed.json").write_text("mine")
