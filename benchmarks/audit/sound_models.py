@@ -255,7 +255,8 @@ def two_inputs_and_two_outputs() -> Subject:
 def a_siamese_net() -> Subject:
     branch = keras.Sequential([
         layers.Input((28, 28, 1)), layers.BatchNormalization(), layers.Conv2D(4, 5, activation="tanh"),
-        layers.AveragePooling2D(2), layers.Conv2D(16, 5, activation="tanh"), layers.AveragePooling2D(2), layers.Flatten(),
+        layers.AveragePooling2D(2), layers.Conv2D(16, 5, activation="tanh"), layers.AveragePooling2D(2),
+        layers.Flatten(),
         layers.BatchNormalization(), layers.Dense(10, activation="tanh"),
     ])  # fmt: skip
     first, second = keras.Input((28, 28, 1)), keras.Input((28, 28, 1))

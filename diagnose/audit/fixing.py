@@ -22,7 +22,7 @@ from diagnose.report import RunReport
 from diagnose.run import Run
 
 #: A mended model may show what the fault had hidden: so often it is looked at and mended again.
-_ROUNDS = 3
+_ROUNDS = 4
 #: Layers that are named one by one.
 _MOST_NAMES = 5
 PYTHON = "python"
@@ -63,12 +63,15 @@ def mend(loaded: Loaded, report: RunReport, look: Callable[[Loaded], Run]) -> Me
         Looks at a model as it was looked at before, with the same data.
     """
     work = _Source(loaded) if loaded.format == PYTHON else _Configuration(loaded)
-    current, made, refused = report, list[Edit](), list[str]()
+    current, made, tried, refused = report, list[Edit](), list[Edit](), list[str]()
     for _ in range(_ROUNDS):
-        edits = [edit for edit in safe_edits(current) if edit not in made]
+        edits = safe_edits(current, tried)
+        if not edits:
+            break
+        tried += edits
         taken = _taken(work, edits, refused)
         if not taken:
-            break
+            continue
         made += taken
         try:
             current = analyze(look(work.rebuilt()))
@@ -82,16 +85,22 @@ def mend(loaded: Loaded, report: RunReport, look: Callable[[Loaded], Run]) -> Me
     return Mended((*done, *lines), work.difference, current)
 
 
-def safe_edits(report: RunReport) -> list[Edit]:
-    """Return what the first safe fix of each finding changes, causes before effects, each setting once."""
+def safe_edits(report: RunReport, tried: Sequence[Edit] = ()) -> list[Edit]:
+    """Return what the first safe fix of each fault changes and was not tried, causes first, each setting once.
+
+    What is worth knowing and no fault has its turn once no fault has an edit: mending one may take its ground away.
+    """
+    faults = [finding for finding in report.findings if finding.severity is not Severity.INFO]
+    return _edits_of(faults, tried) or _edits_of(report.findings, tried)
+
+
+def _edits_of(findings: Sequence[Finding], tried: Sequence[Edit]) -> list[Edit]:
     edits: dict[tuple[str, str], Edit] = {}
-    for finding in report.findings:
-        for fix in finding.fixes:
-            if fix.applicability is Applicability.SAFE and fix.edits:
-                for edit in fix.edits:
-                    edits.setdefault((edit.layer, edit.setting), edit)
-                break
-    return list(edits.values())
+    for finding in findings:
+        fix = next((fix for fix in finding.fixes if fix.applicability is Applicability.SAFE and fix.edits), None)
+        for edit in fix.edits if fix else ():
+            edits.setdefault((edit.layer, edit.setting), edit)
+    return [edit for edit in edits.values() if edit not in tried]
 
 
 def _taken(work: _Configuration | _Source, edits: Sequence[Edit], refused: list[str]) -> list[Edit]:

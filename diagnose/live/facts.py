@@ -230,6 +230,13 @@ def _described(layer: WatchedLayer) -> Facts:
 
 
 def initializer_of(operation: keras.Operation) -> Any:
+    """Return the initializer of a layer's kernel, depthwise kernel or embeddings.
+
+    Raises
+    ------
+    AttributeError
+        It has none.
+    """
     for name in ("kernel_initializer", "depthwise_initializer", "embeddings_initializer"):
         if getattr(operation, name, None) is not None:
             return getattr(operation, name)
@@ -237,6 +244,7 @@ def initializer_of(operation: keras.Operation) -> Any:
 
 
 def settings_of(configurable: Any) -> Facts:
+    """Return the settings of an initializer or the like, without its seed and what is None."""
     return {name: value for name, value in configurable.get_config().items() if name != "seed" and value is not None}
 
 

@@ -232,3 +232,27 @@ def test_an_unreadable_model_does_not_hide_a_good_one() -> None:
     assert result.exit_code == 2
     assert "output-activation-mismatch" in result.stdout
     assert "broken.keras" in result.stderr
+
+
+def test_what_a_repair_would_take_the_ground_from_is_left_as_it_is() -> None:
+    """A bias is redundant before batch normalization, and no more so once a ReLU stands between them."""
+    Path("linear.py").write_text("""import keras
+
+
+def build():
+    model = keras.Sequential([
+        keras.Input((8, 8, 1)),
+        keras.layers.Conv2D(8, 3),
+        keras.layers.BatchNormalization(),
+        keras.layers.Flatten(),
+        keras.layers.Dense(16),
+        keras.layers.Dense(3, activation="softmax"),
+    ])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+""")
+    result = diagnose("linear.py:build", "--fix")
+    assert "the mended model: healthy" in result.stderr
+    patch = result.stdout[result.stdout.index("--- a/linear.py") :]
+    mended = [line for line in patch.splitlines() if line.startswith("+ ") and "Conv2D" in line]
+    assert not any("relu" in line and "use_bias" in line for line in mended)
