@@ -180,3 +180,4 @@ def test_the_layer_table_is_on_the_page() -> None:
 
     assert '<td class="source">dense_2</td>' in page
     assert "2,112" in page
+    assert "<h1>Before the training</h1>" in page
