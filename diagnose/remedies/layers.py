@@ -114,9 +114,16 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMED]) + more
 
 
+def _dictionary(values: Mapping[str, str]) -> str:
+    """Return a dictionary as code, a line for each member where there are several: names can be long."""
+    if len(values) == 1:
+        return repr(dict(values))
+    return "{\n" + "".join(f"    {name!r}: {value!r},\n" for name, value in values.items()) + "}"
+
+
 def _reconfigured(setting: str, values: Mapping[str, str]) -> str:
     return (
-        f"fitting = {dict(values)!r}\n"
+        f"fitting = {_dictionary(values)}\n"
         "\n"
         "\n"
         "def change(layer):\n"
