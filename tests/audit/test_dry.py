@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 import random
 
-import keras
 import numpy as np
 import pytest
+
+pytest.importorskip("keras")
+
+import keras
 import tensorflow as tf
 
 from diagnose.audit.dry import dry_run
@@ -15,6 +18,7 @@ from diagnose.run import Split
 from diagnose.sample import DataSample, SplitSample
 from tests.blueprints import data
 
+pytestmark = pytest.mark.keras
 layers = keras.layers
 
 

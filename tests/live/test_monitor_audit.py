@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import copy
 
-import keras
 import numpy as np
 import pytest
+
+pytest.importorskip("keras")
+
+import keras
 
 from diagnose import Monitor
 from diagnose.audit import graph
 
+pytestmark = pytest.mark.keras
 layers = keras.layers
 X = np.random.default_rng(0).normal(size=(64, 32)).astype("float32")
 Y = np.arange(64) % 10
