@@ -39,7 +39,7 @@ from diagnose.remedies import data as remedies
 from diagnose.run import Run, Split
 from diagnose.sample import Array
 
-CHECK = Check(needs=Needs(before=("data",)), fault=Fault.DATA, explains=("nan-loss", "unscaled-inputs"))
+CHECK = Check(needs=Needs(before=("data",)), fault=Fault.DATA, explains=("nan-loss",))
 
 #: Cells of text or objects that are looked at, one by one.
 _MOST_CELLS = 300_000
