@@ -723,7 +723,6 @@ class OwnLoss(keras.losses.Loss):
         (own_loss, "own_loss", True, False, {}),
         (OwnLoss(), "own_loss", True, False, {}),
     ],
-    ids=str,
 )  # fmt: skip
 def test_a_loss_is_told_however_it_is_given(given, name, is_custom, from_logits, settings):
     (output,) = compiled(given).outputs
@@ -741,7 +740,6 @@ def test_a_loss_is_told_however_it_is_given(given, name, is_custom, from_logits,
         ({"out0": "mse", "out1": keras.losses.Huber()}, ["mean_squared_error", "huber"]),
         (None, [None, None]),
     ],
-    ids=str,
 )
 def test_every_output_has_its_own_loss(given, expected):
     told = [output.loss and output.loss.name for output in compiled(given, units=(3, 1)).outputs]
