@@ -16,6 +16,8 @@ from tuners import audit as audits
 from tuners import train
 from tuners.audit import Audit
 
+pytestmark = [pytest.mark.keras, pytest.mark.audited]
+
 IRIS = Config.of("mlp", {"data.source": "iris", "training.epochs": 1})
 
 
