@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from diagnose import __version__, console
-from diagnose.audit.quiet import import_tensorflow
 from diagnose.command_line import EXIT_FINDINGS, EXIT_FINE, EXIT_INTERRUPTED, OneLineGroup
 from diagnose.settings import LIMITS
 from tuners.asking import NAMES, asked_config, settings_options, tracked
@@ -110,6 +109,8 @@ def train(**given: Any) -> int:
 
     RECIPE is a name of `tune recipes`, NAME/PRESET, or module:function, your own build(hp) or build(config).
     """
+    from diagnose.audit.quiet import import_tensorflow
+
     import_tensorflow()
     tell_warnings()
     config, folder = _asked(given)
@@ -182,6 +183,7 @@ def _tell(training: Training, *, quiet: bool) -> None:
 @click.option("--sheet", metavar="FILE", type=_PATH, help="Draw augmented samples of the data as a picture (PNG).")
 def recipes(recipe: str | None, data: str | None, settings: tuple[str, ...], sheet: Path | None) -> int:
     """List the recipes; with RECIPE its presets and settings; with --sheet, augmented samples as a picture."""
+    from diagnose.audit.quiet import import_tensorflow
     from tuners import listing
 
     import_tensorflow()

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from diagnose import console
-from diagnose.audit.quiet import import_tensorflow
 from diagnose.command_line import EXIT_FINDINGS, EXIT_FINE, EXIT_INTERRUPTED
 from tuners.asking import asked_config, settings_options, tracked
 from tuners.quiet import tell_warnings
@@ -73,6 +72,8 @@ def search(**given: Any) -> int:
 
     RECIPE is a name of `tune recipes`, NAME/PRESET, or module:function, your own build(hp) or build(config).
     """
+    from diagnose.audit.quiet import import_tensorflow
+
     settings = _settings(given)
     import_tensorflow()
     tell_warnings()
