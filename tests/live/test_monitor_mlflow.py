@@ -307,7 +307,7 @@ class TestFaults:
         # Keras interrupts before Monitor has heard of the second epoch's end, or after.
         assert [steps(run.info.run_id, "loss") for run in runs] == [[0, 1, 2], [0, 1]]
 
-    @pytest.mark.long
+    @pytest.mark.slow
     @pytest.mark.parametrize("end", ["kill", "exit"])
     def test_the_process_ends(self, here: Path, store: str, end: str) -> None:
         code = f"""

@@ -245,7 +245,7 @@ except RecipeError as error:
 """
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_processor_in_two_parts_trains_as_one_does():
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(

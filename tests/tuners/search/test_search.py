@@ -306,6 +306,7 @@ def test_a_winner_whose_weights_are_gone_says_how_to_go_on(found: Search, tmp_pa
     assert again.winner is not None
 
 
+@pytest.mark.slow
 def test_the_command_searches_shows_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

@@ -150,6 +150,7 @@ def test_an_objective_that_is_no_column_names_those_that_there_are(iris: Dataset
     assert "'val_gain' is no column of the log; there are: accuracy, loss" in outcome.reason
 
 
+@pytest.mark.slow
 def test_no_weights_are_written_that_nobody_needs(iris: Datasets, tmp_path: Path):
     run(candidate(tmp_path, keep=False), iris)
     assert not list(tmp_path.rglob("*.npz"))
