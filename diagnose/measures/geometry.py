@@ -93,15 +93,25 @@ def producers(model: Blueprint, layer: Layer) -> tuple[Layer, ...]:
     return tuple(found)
 
 
-def downstream(model: Blueprint, layer: Layer) -> Iterator[Layer]:
-    """Yield every layer that depends on a layer's output, the nearest first, each once."""
-    seen, front = {layer.name}, list(model.after(layer))
+def downstream(model: Blueprint, *layers: Layer) -> Iterator[Layer]:
+    """Yield every other layer that depends on the output of one of the layers, the nearest first, each once."""
+    seen, front = {layer.name for layer in layers}, [after for layer in layers for after in model.after(layer)]
     while front:
         found = front.pop(0)
         if found.name not in seen:
             seen.add(found.name)
             yield found
             front.extend(model.after(found))
+
+
+def sources(model: Blueprint) -> Mapping[str, tuple[Layer, ...]]:
+    """Return name -> the inputs of the model that a layer depends on, for all layers at once."""
+    found: dict[str, tuple[Layer, ...]] = {layer.name: () for layer in model.layers}
+    for source in model.layers:
+        if not source.inputs:
+            for layer in downstream(model, source):
+                found[layer.name] += (source,)
+    return found
 
 
 def penalties(layer: Layer) -> tuple[Mapping[str, object], ...]:

@@ -113,8 +113,9 @@ def _whole(blueprint: Blueprint, weighted: Row, options: Options) -> Iterator[Fi
 
 def _is_linear(blueprint: Blueprint) -> bool:
     """Whether everything before the activations of the outputs is known to be linear."""
-    hidden = [layer for layer in blueprint.layers if layer.inputs and not _is_at_the_end(blueprint, layer)]
-    at_the_end = [layer for layer in blueprint.layers if _is_at_the_end(blueprint, layer)]
+    leading = _before_weights(blueprint)
+    hidden = [layer for layer in blueprint.layers if layer.inputs and layer.name in leading]
+    at_the_end = [layer for layer in blueprint.layers if layer.inputs and layer.name not in leading]
     return all(is_linear_operation(layer) for layer in hidden) and all(
         not layer.is_custom
         and (
@@ -126,17 +127,16 @@ def _is_linear(blueprint: Blueprint) -> bool:
     )
 
 
-def _is_at_the_end(blueprint: Blueprint, layer: Layer) -> bool:
-    """Whether no layer with weights comes behind a layer."""
-    front, seen = list(blueprint.after(layer)), set[str]()
+def _before_weights(blueprint: Blueprint) -> set[str]:
+    """Return the layers behind which, be it far, a layer with weights comes."""
+    found: set[str] = set()
+    front = [layer for layer in blueprint.layers if layer.kind in WEIGHTED]
     while front:
-        here = front.pop()
-        if here.kind in WEIGHTED:
-            return False
-        if here.name not in seen:
-            seen.add(here.name)
-            front.extend(blueprint.after(here))
-    return bool(layer.inputs)
+        for layer in blueprint.before(front.pop()):
+            if layer.name not in found:
+                found.add(layer.name)
+                front.append(layer)
+    return found
 
 
 def _rows(blueprint: Blueprint) -> Iterator[Row]:

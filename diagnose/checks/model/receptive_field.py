@@ -35,14 +35,14 @@ pixels); Richter et al., Should you go deeper?, ICMLA 2021 (layers beyond the bo
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from diagnose.blueprint import Blueprint, Layer
 from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.checks.layers._evidence import listed
 from diagnose.finding import Comparison, Finding, Severity
-from diagnose.measures.geometry import downstream, is_convolution, is_global_pooling, spatial, window
+from diagnose.measures.geometry import downstream, is_convolution, is_global_pooling, sources, spatial, window
 from diagnose.remedies import architecture
 from diagnose.run import Run
 
@@ -54,6 +54,10 @@ _SEE_ALL = frozenset(
      "SimpleRNN", "Bidirectional", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "Resizing", "CenterCrop", "RandomCrop",
      "Reshape", "Einsum", "Matmul")
 )  # fmt: skip
+
+
+#: Name -> the inputs that a layer depends on.
+Sources = Mapping[str, tuple[Layer, ...]]
 
 
 @dataclass(frozen=True)
@@ -79,12 +83,13 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     model = run.model
     if model is None or not model.is_whole:
         return
-    heads = [(layer, pooled) for layer in model.layers if (pooled := _pooled(model, layer)) is not None]
-    narrow = [(share, pooled) for _, pooled in heads if (share := _share(model, pooled)) is not None]
+    heads = [pooled for layer in model.layers if (pooled := _pooled(model, layer)) is not None]
+    given = sources(model)
+    narrow = [(share, pooled) for pooled in heads if (share := _share(given, pooled)) is not None]
     if narrow and min(share for share, _ in narrow) < 2 * options.field_share:
-        yield _too_small(model, *min(narrow, key=lambda each: each[0]), options)
+        yield _too_small(given, *min(narrow, key=lambda each: each[0]), options)
     else:
-        yield from _too_large(model, options)
+        yield from _too_large(model, given, options)
 
 
 def _pooled(model: Blueprint, layer: Layer) -> Layer | None:
@@ -94,35 +99,35 @@ def _pooled(model: Blueprint, layer: Layer) -> Layer | None:
     behind = (math.prod(size or 2 for size in spatial(each, each.output_shape)) for each in downstream(model, layer))
     if any(positions > 1 for positions in behind):
         return None
-    before = [layer, *model.upstream(layer)]
-    if any(each.kind in _SEE_ALL or each.is_custom or is_global_pooling(each) for each in before[1:]):
+    before = model.upstream(layer)
+    if any(each.kind in _SEE_ALL or each.is_custom or is_global_pooling(each) for each in before):
         return None
     return model.before(layer)[0]
 
 
-def _share(model: Blueprint, layer: Layer) -> float | None:
+def _share(given: Sources, layer: Layer) -> float | None:
     """Return the receptive field of a layer as a share of the input, on its narrowest axis."""
-    sizes = _input_sizes(model, layer)
+    sizes = _input_sizes(given, layer)
     if layer.receptive_field is None or not sizes or len(sizes) != len(layer.receptive_field):
         return None
     return min(field / size for field, size in zip(layer.receptive_field, sizes, strict=True))
 
 
-def _input_sizes(model: Blueprint, layer: Layer) -> tuple[int, ...]:
+def _input_sizes(given: Sources, layer: Layer) -> tuple[int, ...]:
     """Return the spatial sizes of the only input that a layer depends on."""
-    sources = [each for each in model.upstream(layer) if not each.inputs]
-    if len(sources) != 1:
+    if len(given[layer.name]) != 1:
         return ()
+    (source,) = given[layer.name]
     # An input names no data format: that of the layers counts.
     first_axis = layer.settings.get("data_format") == "channels_first"
-    shape = sources[0].output_shape or ()
+    shape = source.output_shape or ()
     sizes = shape[2:] if first_axis else shape[1:-1]
     return tuple(size for size in sizes if size) if all(sizes) else ()
 
 
-def _too_small(model: Blueprint, share: float, layer: Layer, options: Options) -> Finding:
+def _too_small(given: Sources, share: float, layer: Layer, options: Options) -> Finding:
     field = "×".join(map(str, layer.receptive_field or ()))
-    image = "×".join(map(str, _input_sizes(model, layer)))
+    image = "×".join(map(str, _input_sizes(given, layer)))
     return Finding(
         severity=Severity.WARNING if share < options.field_share else Severity.INFO,
         confidence=0.75,
@@ -138,22 +143,22 @@ def _too_small(model: Blueprint, share: float, layer: Layer, options: Options) -
                 left_name="receptive field",
                 left=float(min(layer.receptive_field or (0,))),
                 right_name="input",
-                right=float(max(_input_sizes(model, layer), default=0)),
+                right=float(max(_input_sizes(given, layer), default=0)),
             ),
         ),
         fixes=(architecture.widen_field(),),
     )
 
 
-def _too_large(model: Blueprint, options: Options) -> Iterator[Finding]:
+def _too_large(model: Blueprint, given: Sources, options: Options) -> Iterator[Finding]:
     kernels = [layer for layer in model.layers if is_convolution(layer) and math.prod(window(layer)) > 1]
     see_all = [layer for layer in model.layers if layer.kind in _SEE_ALL or is_global_pooling(layer)]
-    if any(is_convolution(each) for layer in see_all for each in downstream(model, layer)):
+    if any(is_convolution(each) for each in downstream(model, *see_all)):
         return
     beyond = [
         layer
         for layer in kernels
-        if any((share := _share(model, before)) is not None and share >= 1 for before in model.before(layer))
+        if any((share := _share(given, before)) is not None and share >= 1 for before in model.before(layer))
     ]
     if not beyond or len(beyond) < options.beyond_share * len(kernels):
         return

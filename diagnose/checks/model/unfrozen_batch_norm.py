@@ -68,7 +68,8 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     if not learning or not any(_is_frozen(layer) for layer in model.layers):
         return
     between = [layer for layer in learning if _is_between_frozen(model, layer)]
-    unfrozen = [layer for layer in learning if layer.container and _shares_container_with_frozen(model, layer)]
+    frozen_in = {layer.container for layer in model.layers if layer.container and _is_frozen(layer)}
+    unfrozen = [layer for layer in learning if layer.container in frozen_in]
     if len(between) >= options.least_norms:
         # The last one of a backbone has nothing frozen behind it.
         last = [layer for layer in unfrozen if layer not in between and all(map(_is_frozen, producers(model, layer)))]
@@ -90,10 +91,6 @@ def _is_between_frozen(model: Blueprint, layer: Layer) -> bool:
         and all(_is_frozen(each) for each in before)
         and any(_is_frozen(each) and not is_batch_normalization(each) for each in downstream(model, layer))
     )
-
-
-def _shares_container_with_frozen(model: Blueprint, layer: Layer) -> bool:
-    return any(_is_frozen(each) and each.container == layer.container for each in model.layers)
 
 
 def _finding(model: Blueprint, norms: list[Layer], severity: Severity, options: Options) -> Finding:
