@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -193,11 +193,18 @@ def _gather(arguments: Sequence[str], call: Call) -> Report:
 
     sources, errors = expand_all(arguments)
     sources = [s for s in sources if not call.is_output(s)]  # of an earlier call, found in a folder
+    return merge([Report(runs=(), errors=tuple(errors)), _each(sources, lambda source: _diagnose(source, call))])
+
+
+def _each(sources: Sequence[str], look: Callable[[str], Report]) -> Report:
+    """Return what there is to report of every source; how far it is stands in the terminal meanwhile."""
+    from diagnose.report import merge
+
     progress = console.Progress(len(sources))
-    reports = [Report(runs=(), errors=tuple(errors))]
+    reports = []
     for number, source in enumerate(sources, 1):
         progress.step(number, source)
-        reports.append(_diagnose(source, call))
+        reports.append(look(source))
     progress.clear()
     return merge(reports)
 
@@ -213,7 +220,9 @@ def _show_differences(differences: Sequence[str], call: Call) -> None:
 
 def _audit(given: Mapping[str, Any], call: Call, differences: list[str]) -> Report:
     """Look at models, each with the data, or at the data alone; what cannot be looked at becomes an error."""
-    from diagnose.audit.command import Asked, audit_all
+    from diagnose.audit.command import Asked, report_on, sample_of
+    from diagnose.readers.base import ReadError
+    from diagnose.report import Report, SourceError
 
     if given["target"] is not None and given["data"] is None:
         raise click.UsageError("--target names a column of --data DATA")
@@ -221,19 +230,37 @@ def _audit(given: Mapping[str, Any], call: Call, differences: list[str]) -> Repo
         only = next((name for name in ("dry_run", "fix", "batch_size") if given[name]), None)
         if only is not None:
             raise click.UsageError(f"--{only.replace('_', '-')} goes with a model: --model MODEL")
-    asked = Asked(given["data"], given["target"], given["batch_size"], given["dry_run"], given["fix"], differences)
-    return audit_all(given["sources"], asked, call.selection)
+    try:
+        data = sample_of(given["data"], given["target"])
+    except ReadError as error:
+        return Report((), (SourceError(given["data"], str(error)),))
+    if not given["sources"]:
+        from diagnose.api import audit_source
+
+        return audit_source(None, call.selection, data=data)
+    asked = Asked(data, given["batch_size"], given["dry_run"], given["fix"], differences)
+
+    def look(source: str) -> Report:
+        return _tolerant(source, lambda: Report((report_on(source, asked, call.selection),)))
+
+    return _each(given["sources"], look)
 
 
 def _diagnose(source: str, call: Call, *, live: bool = False) -> Report:
     from diagnose.api import diagnose_source
-    from diagnose.readers.base import ReadError
-    from diagnose.report import Report, SourceError
 
     if source == "-" and console.is_terminal(sys.stdin):
         console.complain("reading the log from standard input; Ctrl-D ends it")
+    return _tolerant(source, lambda: diagnose_source(source, call.selection, call.roles, live=live))
+
+
+def _tolerant(source: str, look: Callable[[], Report]) -> Report:
+    """Return what there is to report of a source, be it why it cannot be read."""
+    from diagnose.readers.base import ReadError
+    from diagnose.report import Report, SourceError
+
     try:
-        return diagnose_source(source, call.selection, call.roles, live=live)
+        return look()
     except ReadError as error:
         return Report(runs=(), errors=(SourceError(source, str(error)),))
     except Exception as error:  # the others are still to be reported

@@ -52,8 +52,9 @@ def audit(
     Raises
     ------
     ReadError
-        The model or the data cannot be read, or there is neither.
+        The model or the data cannot be read, there is neither, or Keras is not installed.
     """
+    from diagnose.audit.quiet import keras_imported
     from diagnose.readers.base import ReadError
 
     if model is None and data is None:
@@ -62,11 +63,12 @@ def audit(
     if model is None:
         assert sample is not None
         return Run(sample.source, "data", data=sample, is_planned=True, notes=sample.notes)
-    if isinstance(model, str | os.PathLike):
-        from diagnose.audit.loading import load
+    with keras_imported():
+        if isinstance(model, str | os.PathLike):
+            from diagnose.audit.loading import load
 
-        return of_loaded(load(os.fspath(model)), sample, batch_size=batch_size, dry_run=dry_run)
-    return _of_model(model, sample, source=str(model.name), format="keras", batch_size=batch_size, dry_run=dry_run)
+            return of_loaded(load(os.fspath(model)), sample, batch_size=batch_size, dry_run=dry_run)
+        return _of_model(model, sample, source=str(model.name), format="keras", batch_size=batch_size, dry_run=dry_run)
 
 
 def of_loaded(

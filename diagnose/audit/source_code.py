@@ -64,8 +64,15 @@ def make(name: str, text: str | None = None) -> Made:
     ReadError
         There is no such function, it fails, or it makes no model.
     """
+    from diagnose.audit import session
+
     _real.cache_clear()  # the current folder may be another than at the last call
-    with _lines() as made, contextlib.redirect_stdout(sys.stderr), _without_arguments(name):
+    with (
+        session.fresh(session.NAMES, session.POLICY),
+        _lines() as made,
+        contextlib.redirect_stdout(sys.stderr),
+        _without_arguments(name),
+    ):
         try:
             module, found = user_code.named(name, text)
             model = _model_of(name, found, module)

@@ -8,20 +8,16 @@ cannot be traced so.
 from __future__ import annotations
 
 import inspect
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import keras
-from keras.src.backend.common import global_state
 
+from diagnose.audit import session
 from diagnose.audit.functions import is_user_written
 from diagnose.live.passive import untouched
-
-#: Where Keras counts the names that it has given out.
-_NAMES = "object_name_uids"
 
 
 @dataclass(frozen=True)
@@ -63,7 +59,7 @@ def trace(layer: keras.Layer, args: Any, kwargs: Mapping[str, Any]) -> Traced:
         fresh.append(keras.Input(batch_shape=part.shape, dtype=part.dtype, sparse=part.sparse, name=part.name))
         return fresh[-1]
 
-    with _names_put_back(), untouched(layer, generators=True), _without_losses(layer), _nothing_built(layer):
+    with session.fresh(session.NAMES), untouched(layer, generators=True), _without_losses(layer), _nothing_built(layer):
         args, kwargs = keras.tree.map_structure(anew, (args, dict(kwargs)))
         if is_user_written(layer):
             outputs = layer.call(*args, **kwargs, **_training(layer, kwargs))
@@ -128,17 +124,6 @@ def _operations_in(layer: keras.Layer) -> Iterator[keras.Operation]:
         yield part
         if isinstance(part, keras.Function):
             yield from part.operations
-
-
-@contextmanager
-def _names_put_back() -> Iterator[None]:
-    """Have operations named as in a fresh session: names must not depend on what was traced before."""
-    before = global_state.get_global_attribute(_NAMES)
-    global_state.set_global_attribute(_NAMES, defaultdict(int))
-    try:
-        yield
-    finally:
-        global_state.set_global_attribute(_NAMES, before)
 
 
 @contextmanager

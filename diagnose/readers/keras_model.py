@@ -9,7 +9,7 @@ import os
 import re
 from pathlib import Path
 
-from diagnose.readers.base import Document, ReadError, Roles
+from diagnose.readers.base import Document, Roles
 from diagnose.run import Run
 
 FORMAT = "keras-model"
@@ -60,18 +60,9 @@ def read(document: Document, roles: Roles) -> list[Run]:  # noqa: ARG001 - a mod
 
 def read_model(model: object) -> list[Run]:
     """Return a Keras model, or what a path or the name of a function stands for, as a run that is planned."""
-    try:
-        from diagnose.audit import audit
-        from diagnose.audit.quiet import import_tensorflow
+    from diagnose.audit import audit
 
-        import_tensorflow()
-        return [audit(model)]
-    except ImportError as error:
-        if error.name is None or error.name.partition(".")[0] not in ("keras", "tensorflow", "h5py"):
-            raise
-        raise ReadError(
-            f"is a model, and looking at one needs {error.name}, which is not installed", "pip install 'kerasdx[tune]'"
-        ) from error
+    return [audit(model)]
 
 
 def _is_saved_model(folder: Path) -> bool:

@@ -256,3 +256,17 @@ def build():
     patch = result.stdout[result.stdout.index("--- a/linear.py") :]
     mended = [line for line in patch.splitlines() if line.startswith("+ ") and "Conv2D" in line]
     assert not any("relu" in line and "use_bias" in line for line in mended)
+
+
+@pytest.mark.parametrize("more", [[], ["--batch-size", "8"]])
+def test_layers_are_named_as_if_each_model_were_the_first(more: list[str]) -> None:
+    Path("mixed.py").write_text(
+        SOURCE.replace("def build():", 'def build():\n    keras.config.set_dtype_policy("mixed_float16")')
+    )
+    before, named = keras.config.dtype_policy().name, keras.layers.Dense(1).name
+    result = diagnose("mixed.py:build", "my_model.py:build", *more, "--format", "json")
+    runs = json.loads(result.stdout)["runs"]
+    assert [[layer["name"] for layer in run["model"]["layers"]][1:] for run in runs] == [["dense", "dense_1"]] * 2
+    assert keras.config.dtype_policy().name == before
+    number = int(named.rpartition("_")[2]) if "_" in named else 0
+    assert keras.layers.Dense(1).name == f"dense_{number + 1}"

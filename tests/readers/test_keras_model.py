@@ -121,12 +121,23 @@ class TestFolder:
         assert expand(str(tmp_path)) == [str(tmp_path)]
 
 
-def test_without_keras_the_message_says_what_to_install(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "arguments",
+    [["m.keras"], ["m.py:build"], ["m.keras", "--dry-run"], ["m.keras", "--fix"], ["m.py:build", "--batch-size", "8"]],
+)
+def test_without_keras_the_message_says_what_to_install(tmp_path, arguments):
     zipped(tmp_path / "m.keras", "metadata.json", "config.json")
-    monkeypatch.setitem(sys.modules, "keras", None)
-    monkeypatch.delitem(sys.modules, "diagnose.audit", raising=False)
-    with pytest.raises(ReadError, match=r"needs keras, which is not installed; pip install 'kerasdx\[tune\]'"):
-        read(tmp_path / "m.keras")
+    (tmp_path / "m.py").write_text("import keras\n\n\ndef build():\n    pass\n")
+    code = (
+        "import sys\nsys.modules['keras'] = None\nfrom diagnose.cli import command\n"
+        f"command.main({arguments!r} + ['--no-settings'])\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 2
+    assert result.stderr == (
+        f"diagnose: {arguments[0]}: is a model, and looking at one needs keras, which is not installed; "
+        "pip install 'kerasdx[tune]'\n"
+    )
 
 
 @pytest.mark.keras
