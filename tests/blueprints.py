@@ -166,3 +166,9 @@ def findings(id: str, run: Run, options: Mapping[str, float] | None = None) -> t
     (outcome,) = told.outcomes
     assert outcome.kind in (OutcomeKind.FOUND, OutcomeKind.PASSED), outcome
     return told.findings
+
+
+def one_finding(id: str, run: Run, options: Mapping[str, float] | None = None) -> Finding:
+    """Return the one thing that one check found."""
+    (found,) = findings(id, run, options)
+    return found

@@ -6,7 +6,7 @@ import pytest
 
 from diagnose.blueprint import Initializer
 from diagnose.finding import Severity
-from tests.blueprints import GLOROT, HE, ZEROS, dense, findings, layer, model, planned, report
+from tests.blueprints import GLOROT, HE, ZEROS, dense, findings, layer, model, one_finding, planned, report
 
 CHECK = "constant-initializer"
 ONES = Initializer("Ones")
@@ -22,11 +22,6 @@ def network(first=HE, second=GLOROT, activation="tanh", between=(), units=32, **
 SICK = network(ONES, ONES)
 
 
-def one(run):
-    (finding,) = findings(CHECK, run)
-    return finding
-
-
 @pytest.mark.parametrize(
     "initializer",
     [
@@ -39,25 +34,25 @@ def one(run):
     ids=lambda initializer: initializer.name,
 )
 def test_two_constant_layers_in_a_row_stay_symmetric(initializer):
-    finding = one(network(initializer, initializer))
+    finding = one_finding(CHECK, network(initializer, initializer))
     assert finding.severity is Severity.CRITICAL
     assert finding.layers == ("dense",)
     assert "32 units" in finding.summary
 
 
 def test_the_fix_makes_all_of_them_random():
-    fix = one(network(ONES, ONES, "relu")).fixes[0]
+    fix = one_finding(CHECK, network(ONES, ONES, "relu")).fixes[0]
     assert [(edit.layer, edit.value) for edit in fix.edits] == [("dense", "he_normal"), ("dense_2", "glorot_uniform")]
 
 
 @pytest.mark.parametrize("between", ["Dropout", "Flatten", "BatchNormalization", "MaxPooling2D"])
 def test_what_lies_between_does_not_part_them(between):
-    assert one(network(ONES, ONES, between=(layer(between),))).severity is Severity.CRITICAL
+    assert one_finding(CHECK, network(ONES, ONES, between=(layer(between),))).severity is Severity.CRITICAL
 
 
 def test_zeros_under_relu_never_change():
     """The derivative of ReLU at zero is zero, whatever comes behind."""
-    finding = one(network(ZEROS, GLOROT, "relu"))
+    finding = one_finding(CHECK, network(ZEROS, GLOROT, "relu"))
     assert finding.severity is Severity.CRITICAL
     assert "no gradient" in finding.summary
 
@@ -73,7 +68,7 @@ def test_zeros_under_relu_with_a_bias_above_it_are_fine():
 
 
 def test_copies_that_part_slowly_are_a_warning():
-    finding = one(network(ONES, GLOROT))
+    finding = one_finding(CHECK, network(ONES, GLOROT))
     assert finding.severity is Severity.WARNING
     assert "begin as copies" in finding.summary
 

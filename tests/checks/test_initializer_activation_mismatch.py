@@ -6,7 +6,7 @@ import pytest
 
 from diagnose.blueprint import Initializer
 from diagnose.finding import Severity
-from tests.blueprints import GLOROT, HE, LECUN, dense, dry_run, findings, layer, model, planned, report
+from tests.blueprints import GLOROT, HE, LECUN, dense, dry_run, findings, layer, model, one_finding, planned, report
 
 CHECK = "initializer-activation-mismatch"
 WILD = Initializer("RandomNormal", {"mean": 0.0, "stddev": 1.0})
@@ -22,17 +22,12 @@ def stack(depth, activation="relu", initializer=GLOROT, units=64, **more):
 SICK = stack(30)
 
 
-def one(run):
-    (finding,) = findings(CHECK, run)
-    return finding
-
-
 # -- it vanishes -------------------------------------------------------------------------------------------------------
 
 
 def test_thirty_layers_of_glorot_under_relu_stall():
     """He et al. 2015: 22 layers train under Glorot's initialization, 30 do not."""
-    finding = one(SICK)
+    finding = one_finding(CHECK, SICK)
     assert finding.severity is Severity.WARNING
     assert finding.evidence[0].value == pytest.approx(-9, abs=0.6)
     assert "31 layers" in finding.summary
@@ -47,7 +42,7 @@ def test_a_shallower_network_does_not_mind(depth):
 
 
 def test_the_very_deep_is_critical():
-    assert one(stack(60)).severity is Severity.CRITICAL
+    assert one_finding(CHECK, stack(60)).severity is Severity.CRITICAL
 
 
 @pytest.mark.parametrize(("activation", "initializer"), [("relu", HE), ("selu", LECUN), ("tanh", GLOROT)])
@@ -74,7 +69,7 @@ def test_a_sum_begins_anew():
 
 
 def test_weights_of_a_thousandth():
-    finding = one(stack(4, initializer=TINY))
+    finding = one_finding(CHECK, stack(4, initializer=TINY))
     assert "vanished" in finding.summary
     assert "RandomNormal(stddev=0.001)" in finding.summary
 
@@ -92,7 +87,7 @@ def test_frozen_layers_have_weights_from_elsewhere():
 
 @pytest.mark.parametrize("depth", [1, 2])
 def test_deviation_one_on_hundreds_of_inputs(depth):
-    finding = one(stack(depth, initializer=WILD, units=512))
+    finding = one_finding(CHECK, stack(depth, initializer=WILD, units=512))
     assert finding.severity is Severity.WARNING
     assert "exploded" in finding.summary
     assert {edit.value for edit in finding.fixes[0].edits} == {"he_normal"}
@@ -105,13 +100,13 @@ def test_one_such_layer_of_few_inputs_is_put_up_with():
 def test_positive_weights_add_up():
     """Uniform between 0 and 1: the mean, not the variance, makes the sums large."""
     uniform = Initializer("RandomUniform", {"minval": 0.0, "maxval": 1.0})
-    assert "exploded" in one(stack(3, initializer=uniform, units=64)).summary
+    assert "exploded" in one_finding(CHECK, stack(3, initializer=uniform, units=64)).summary
 
 
 @pytest.mark.parametrize(("activation", "stddev"), [("tanh", 0.5), ("sigmoid", 1.5)])
 def test_units_that_begin_at_their_bounds(activation, stddev):
     wide = Initializer("RandomNormal", {"stddev": stddev})
-    finding = one(stack(2, activation, wide, units=256))
+    finding = one_finding(CHECK, stack(2, activation, wide, units=256))
     assert finding.severity is Severity.WARNING
     assert "begin at their bounds" in finding.summary
     assert {edit.value for edit in finding.fixes[0].edits} == {"glorot_uniform"}
@@ -126,7 +121,7 @@ def test_units_that_begin_half_way_do_not_matter():
 
 @pytest.mark.parametrize(("activation", "fitting"), [("tanh", "glorot_uniform"), ("selu", "lecun_normal")])
 def test_he_where_nothing_is_cut_off(activation, fitting):
-    finding = one(stack(3, activation, HE))
+    finding = one_finding(CHECK, stack(3, activation, HE))
     assert finding.severity is Severity.INFO
     assert {edit.value for edit in finding.fixes[0].edits} == {fitting}
 

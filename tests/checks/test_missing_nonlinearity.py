@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from diagnose.finding import Severity
-from tests.blueprints import ACTIVATIONS, GLOROT, HE, dense, findings, layer, model, planned, report
+from tests.blueprints import ACTIVATIONS, GLOROT, HE, dense, findings, layer, model, one_finding, planned, report
 
 CHECK = "missing-nonlinearity"
 
@@ -19,13 +19,8 @@ def conv(filters, activation="linear", given=(None, 28, 28, 3), kind="Conv2D", k
 SICK = planned(model(dense(64), dense(64, given=64), dense(10, "softmax", given=64)))
 
 
-def one(run):
-    (finding,) = findings(CHECK, run)
-    return finding
-
-
 def test_a_model_that_is_linear_as_a_whole():
-    finding = one(SICK)
+    finding = one_finding(CHECK, SICK)
     assert finding.severity is Severity.CRITICAL
     assert finding.layers == ("dense", "dense_2", "dense_3")
     assert [(edit.layer, edit.value) for edit in finding.fixes[0].edits] == [("dense", "relu"), ("dense_2", "relu")]
@@ -36,7 +31,7 @@ def test_a_model_that_is_linear_as_a_whole():
 )
 def test_nothing_linear_between_makes_a_difference(kind):
     run = planned(model(dense(64), layer(kind, (None, 64)), dense(10, "softmax", given=64)))
-    assert one(run).severity is Severity.CRITICAL
+    assert one_finding(CHECK, run).severity is Severity.CRITICAL
 
 
 def test_an_activation_layer_that_is_linear():
@@ -45,11 +40,13 @@ def test_an_activation_layer_that_is_linear():
             dense(64), layer("Activation", (None, 64), activation=ACTIVATIONS["linear"]), dense(10, "softmax", given=64)
         )
     )
-    assert one(run).severity is Severity.CRITICAL
+    assert one_finding(CHECK, run).severity is Severity.CRITICAL
 
 
 def test_a_part_of_the_model():
-    finding = one(planned(model(dense(64, "relu"), dense(64, given=64), dense(64, given=64), dense(10, given=64))))
+    finding = one_finding(
+        CHECK, planned(model(dense(64, "relu"), dense(64, given=64), dense(64, given=64), dense(10, given=64)))
+    )
     assert finding.severity is Severity.WARNING
     assert finding.layers == ("dense_2", "dense_3", "dense_4")
 
@@ -61,7 +58,7 @@ def test_convolutions_in_a_row():
             layer("GlobalMaxPooling2D", (None, 64)), dense(10, "softmax", given=64),
         )
     )  # fmt: skip
-    assert one(run).severity is Severity.WARNING
+    assert one_finding(CHECK, run).severity is Severity.WARNING
 
 
 def test_a_convolution_before_a_dense_layer_still_shares_its_weights():
@@ -71,7 +68,7 @@ def test_a_convolution_before_a_dense_layer_still_shares_its_weights():
             dense(10, "softmax", given=25088),
         )
     )  # fmt: skip
-    assert one(run).severity is Severity.INFO
+    assert one_finding(CHECK, run).severity is Severity.INFO
 
 
 # -- sound -------------------------------------------------------------------------------------------------------------
@@ -116,7 +113,7 @@ def test_a_linear_autoencoder():
 
 def test_a_linear_classifier_of_low_rank():
     run = planned(model(dense(4, given=32), dense(10, "softmax", given=4)))
-    assert one(run).severity is Severity.WARNING
+    assert one_finding(CHECK, run).severity is Severity.WARNING
 
 
 def test_depthwise_and_pointwise():

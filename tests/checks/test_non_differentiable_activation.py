@@ -6,15 +6,10 @@ import pytest
 
 from diagnose.blueprint import Activation, Curve
 from diagnose.finding import Severity
-from tests.blueprints import ACTIVATIONS, dense, findings, layer, model, planned, report
+from tests.blueprints import ACTIVATIONS, dense, findings, layer, model, one_finding, planned, report
 
 CHECK = "non-differentiable-activation"
 SICK = planned(model(dense(64, "step"), dense(10, "softmax", given=64)))
-
-
-def one(run):
-    (finding,) = findings(CHECK, run)
-    return finding
 
 
 def step(name="step"):
@@ -26,7 +21,7 @@ def linked(blueprint, *layers):
 
 
 def test_values_of_0_and_10_in_a_hidden_layer():
-    finding = one(SICK)
+    finding = one_finding(CHECK, SICK)
     assert finding.severity is Severity.CRITICAL
     assert finding.layers == ("dense",)
     assert "2,112 trainable weights of 1 layer get no gradient" in finding.summary
@@ -35,7 +30,7 @@ def test_values_of_0_and_10_in_a_hidden_layer():
 
 
 def test_everything_before_it_is_cut_off():
-    finding = one(planned(model(dense(64, "relu"), dense(64, given=64), step(), dense(10, given=64))))
+    finding = one_finding(CHECK, planned(model(dense(64, "relu"), dense(64, given=64), step(), dense(10, given=64))))
     assert "2 layers" in finding.summary
     assert finding.layers == ("step",)
 
@@ -44,7 +39,7 @@ def test_everything_before_it_is_cut_off():
     ("loss", "fitting"), [("binary_crossentropy", "sigmoid"), ("mean_squared_error", "linear"), ("my_loss", None)]
 )
 def test_a_decision_in_the_output_layer(loss, fitting):
-    finding = one(planned(model(dense(64, "relu"), dense(1, "step", given=64), loss=loss)))
+    finding = one_finding(CHECK, planned(model(dense(64, "relu"), dense(1, "step", given=64), loss=loss)))
     edits = [edit.value for fix in finding.fixes for edit in fix.edits]
     assert edits == ([fitting] if fitting else [])
     assert finding.fixes[-1].id == "match-output-to-loss"
@@ -73,7 +68,10 @@ def test_a_decision_at_the_end_of_a_model_that_is_not_trained():
 
 
 def test_a_step_amid_a_model_that_is_not_compiled():
-    assert one(planned(model(dense(64, "step"), dense(10, given=64), loss=None))).severity is Severity.CRITICAL
+    assert (
+        one_finding(CHECK, planned(model(dense(64, "step"), dense(10, given=64), loss=None))).severity
+        is Severity.CRITICAL
+    )
 
 
 def test_a_mask_made_of_the_inputs():

@@ -7,7 +7,7 @@ import pytest
 
 from diagnose.blueprint import Activation, Curve
 from diagnose.finding import Severity
-from tests.blueprints import ACTIVATIONS, dense, findings, layer, model, planned, report
+from tests.blueprints import ACTIVATIONS, dense, findings, layer, model, one_finding, planned, report
 from tests.checks.test_output_units_mismatch import (
     AMOUNTS,
     BINARY,
@@ -18,6 +18,7 @@ from tests.checks.test_output_units_mismatch import (
     SPARSE,
     TWO,
     N,
+    edits,
     labelled,
 )
 
@@ -33,15 +34,6 @@ def trained(units, activation, loss, labels=None, metrics=(), **more):
 SICK = trained(10, "linear", SPARSE)
 
 
-def one(run):
-    (finding,) = findings(CHECK, run)
-    return finding
-
-
-def edits(finding):
-    return {edit.setting: edit.value for edit in finding.fixes[0].edits}
-
-
 # -- losses of probabilities -------------------------------------------------------------------------------------------
 
 
@@ -50,27 +42,27 @@ def edits(finding):
     ("units", "loss", "fitting"), [(10, SPARSE, "softmax"), (10, CATEGORICAL, "softmax"), (1, BINARY, "sigmoid")]
 )
 def test_what_is_no_probability(units, activation, loss, fitting):
-    finding = one(trained(units, activation, loss))
+    finding = one_finding(CHECK, trained(units, activation, loss))
     assert finding.severity is Severity.CRITICAL
     assert edits(finding) == {"activation": fitting}
 
 
 @pytest.mark.parametrize("loss", [SPARSE, CATEGORICAL])
 def test_sigmoid_for_one_of_several_classes(loss):
-    finding = one(trained(10, "sigmoid", loss))
+    finding = one_finding(CHECK, trained(10, "sigmoid", loss))
     assert finding.severity is Severity.WARNING
     assert edits(finding) == {"activation": "softmax"}
 
 
 @pytest.mark.parametrize(("labels", "severity"), [(None, Severity.WARNING), (ONE_HOT, Severity.WARNING)])
 def test_softmax_with_binary_cross_entropy(labels, severity):
-    finding = one(trained(10, "softmax", BINARY, labels))
+    finding = one_finding(CHECK, trained(10, "softmax", BINARY, labels))
     assert finding.severity is severity
     assert edits(finding) == {"loss": CATEGORICAL}
 
 
 def test_softmax_where_several_labels_hold():
-    finding = one(trained(10, "softmax", BINARY, SEVERAL))
+    finding = one_finding(CHECK, trained(10, "softmax", BINARY, SEVERAL))
     assert finding.severity is Severity.CRITICAL
     assert edits(finding) == {"activation": "sigmoid"}
 
@@ -81,7 +73,7 @@ def test_softmax_where_several_labels_hold():
 )
 def test_probabilities_taken_for_logits(units, activation, loss, floor):
     """Two softmaxes: the best that can be given is 1 for the class and 0 for the others, e / (e + 9)."""
-    finding = one(trained(units, activation, loss, from_logits=True))
+    finding = one_finding(CHECK, trained(units, activation, loss, from_logits=True))
     assert finding.severity is Severity.WARNING
     assert f"cannot fall below {floor}" in finding.summary
     assert edits(finding) == {"activation": "linear"}
@@ -89,7 +81,7 @@ def test_probabilities_taken_for_logits(units, activation, loss, floor):
 
 @pytest.mark.parametrize("loss", [BINARY, MSE, None, "my_loss"])
 def test_a_softmax_over_one_unit_is_always_1(loss):
-    finding = one(trained(1, "softmax", loss))
+    finding = one_finding(CHECK, trained(1, "softmax", loss))
     assert finding.severity is Severity.CRITICAL
     assert "always 1" in finding.summary
 
@@ -110,7 +102,7 @@ def test_one_unit_for_several_classes_is_told_once():
 
 @pytest.mark.parametrize(("activation", "labels"), [("sigmoid", AMOUNTS), ("tanh", AMOUNTS), ("relu", AMOUNTS - 50)])
 def test_labels_that_the_activation_cannot_give(activation, labels):
-    finding = one(trained(1, activation, MSE, labels))
+    finding = one_finding(CHECK, trained(1, activation, MSE, labels))
     assert finding.severity is Severity.CRITICAL
     assert "lie beyond" in finding.summary
     assert edits(finding) == {"activation": "linear"}
@@ -127,15 +119,15 @@ def test_a_few_outliers_do_not_matter(share, fires):
     ("labels", "severity"), [(None, Severity.WARNING), (ONE_HOT, Severity.INFO), (9 * ONE_HOT + 0.5, Severity.CRITICAL)]
 )
 def test_softmax_for_a_regression_loss(labels, severity):
-    assert one(trained(10, "softmax", MSE, labels)).severity is severity
+    assert one_finding(CHECK, trained(10, "softmax", MSE, labels)).severity is severity
 
 
 def test_poisson_needs_a_positive_rate():
-    assert edits(one(trained(1, "linear", "poisson"))) == {"activation": "softplus"}
+    assert edits(one_finding(CHECK, trained(1, "linear", "poisson"))) == {"activation": "softplus"}
 
 
 def test_hinge_needs_both_signs():
-    assert one(trained(1, "sigmoid", "hinge", 2 * TWO - 1)).severity is Severity.WARNING
+    assert one_finding(CHECK, trained(1, "sigmoid", "hinge", 2 * TWO - 1)).severity is Severity.WARNING
 
 
 # -- sound -------------------------------------------------------------------------------------------------------------
@@ -192,13 +184,13 @@ def test_an_activation_that_is_not_known(activation):
     ],
 )
 def test_a_metric_that_reads_the_output_in_another_way(units, activation, loss, metric):
-    finding = one(trained(units, activation, loss, metrics=(metric,)))
+    finding = one_finding(CHECK, trained(units, activation, loss, metrics=(metric,)))
     assert finding.severity is Severity.WARNING
     assert finding.fixes[0].id == "fix-metric"
 
 
 def test_accuracy_of_a_regression_is_worth_a_word():
-    assert one(trained(1, "linear", MSE, AMOUNTS, metrics=("accuracy",))).severity is Severity.INFO
+    assert one_finding(CHECK, trained(1, "linear", MSE, AMOUNTS, metrics=("accuracy",))).severity is Severity.INFO
 
 
 @pytest.mark.parametrize(
@@ -237,7 +229,7 @@ def squashed_twice(units, first, second, loss, *between):
     ],
 )
 def test_probabilities_of_probabilities(units, first, second, loss, floor):
-    finding = one(squashed_twice(units, first, second, loss))
+    finding = one_finding(CHECK, squashed_twice(units, first, second, loss))
     assert finding.severity is Severity.WARNING
     assert f"applies {second} to what first has made probabilities already" in finding.summary
     assert f"cannot fall below {floor}" in finding.summary
@@ -263,7 +255,7 @@ def test_what_is_scaled_or_weighted_between_is_no_probability_any_more():
 
 def test_a_hidden_softmax():
     run = planned(model(dense(32, "softmax", name="hidden"), dense(10, "softmax", given=32), loss=SPARSE))
-    finding = one(run)
+    finding = one_finding(CHECK, run)
     assert finding.severity is Severity.INFO
     assert "hidden applies softmax: its values (32) sum to 1" in finding.summary
     assert edits(finding) == {"activation": "relu"}

@@ -9,7 +9,7 @@ from diagnose.blueprint import Loss
 from diagnose.finding import Severity
 from diagnose.run import Split
 from diagnose.sample import DataSample, SplitSample
-from tests.blueprints import data, dense, findings, layer, model, planned, report
+from tests.blueprints import data, dense, findings, layer, model, one_finding, planned, report
 
 CHECK = "output-units-mismatch"
 N = 600
@@ -34,11 +34,6 @@ SPARSE, CATEGORICAL, BINARY = "sparse_categorical_crossentropy", "categorical_cr
 MSE = "mean_squared_error"
 
 
-def one(run):
-    (finding,) = findings(CHECK, run)
-    return finding
-
-
 def edits(finding):
     return {edit.setting: edit.value for edit in finding.fixes[0].edits}
 
@@ -47,7 +42,7 @@ def edits(finding):
 
 
 def test_fewer_units_than_classes():
-    finding = one(SICK)
+    finding = one_finding(CHECK, SICK)
     assert finding.severity is Severity.CRITICAL
     assert finding.summary == "Output dense_2 has 8 units, and the labels have 10 classes."
     assert edits(finding) == {"units": 10, "activation": "softmax"}
@@ -57,11 +52,11 @@ def test_a_class_of_the_validation_split_counts_too():
     rare = labelled(TWO)
     more = SplitSample(inputs={"x": np.zeros((3, 32))}, labels={"y": np.array([0, 1, 2])}, count=3)
     sample = dataclasses.replace(rare, splits={**rare.splits, Split.VALIDATION: more})
-    assert "3 classes" in one(dataclasses.replace(trained(2, "softmax", SPARSE), data=sample)).summary
+    assert "3 classes" in one_finding(CHECK, dataclasses.replace(trained(2, "softmax", SPARSE), data=sample)).summary
 
 
 def test_units_that_no_class_belongs_to_are_worth_a_word():
-    finding = one(trained(11, "softmax", SPARSE, NUMBERS))
+    finding = one_finding(CHECK, trained(11, "softmax", SPARSE, NUMBERS))
     assert finding.severity is Severity.INFO
     assert "1 will never be right" in finding.summary
 
@@ -71,34 +66,37 @@ def test_a_class_that_may_just_be_rare_is_not_missed():
 
 
 def test_one_unit_for_several_classes():
-    finding = one(trained(1, "sigmoid", SPARSE, NUMBERS))
+    finding = one_finding(CHECK, trained(1, "sigmoid", SPARSE, NUMBERS))
     assert finding.severity is Severity.CRITICAL
     assert edits(finding) == {"units": 10, "activation": "softmax"}
 
 
 def test_one_unit_for_two_classes():
-    finding = one(trained(1, "sigmoid", SPARSE, TWO))
+    finding = one_finding(CHECK, trained(1, "sigmoid", SPARSE, TWO))
     assert edits(finding) == {"activation": "sigmoid", "loss": BINARY}
 
 
 @pytest.mark.parametrize("loss", [SPARSE, CATEGORICAL])
 def test_one_unit_is_wrong_whatever_the_labels(loss):
-    assert one(trained(1, "softmax", loss)).severity is Severity.CRITICAL
+    assert one_finding(CHECK, trained(1, "softmax", loss)).severity is Severity.CRITICAL
 
 
 def test_several_classes_for_one_sigmoid_unit():
-    finding = one(trained(1, "sigmoid", BINARY, NUMBERS))
+    finding = one_finding(CHECK, trained(1, "sigmoid", BINARY, NUMBERS))
     assert finding.severity is Severity.CRITICAL
     assert edits(finding) == {"units": 10, "activation": "softmax", "loss": SPARSE}
 
 
 def test_a_loss_that_is_named_anew_takes_probabilities():
-    assert edits(one(trained(1, "linear", SPARSE, TWO, from_logits=True))) == {"activation": "sigmoid", "loss": BINARY}
-    assert edits(one(trained(10, "linear", SPARSE, ONE_HOT, from_logits=True))) == {
+    assert edits(one_finding(CHECK, trained(1, "linear", SPARSE, TWO, from_logits=True))) == {
+        "activation": "sigmoid",
+        "loss": BINARY,
+    }
+    assert edits(one_finding(CHECK, trained(10, "linear", SPARSE, ONE_HOT, from_logits=True))) == {
         "activation": "softmax",
         "loss": CATEGORICAL,
     }
-    assert edits(one(trained(8, "linear", SPARSE, NUMBERS, from_logits=True))) == {"units": 10}
+    assert edits(one_finding(CHECK, trained(8, "linear", SPARSE, NUMBERS, from_logits=True))) == {"units": 10}
 
 
 # -- the form of the labels --------------------------------------------------------------------------------------------
@@ -115,21 +113,21 @@ def test_a_loss_that_is_named_anew_takes_probabilities():
     ],
 )
 def test_numbers_for_rows_and_rows_for_numbers(loss, labels, fitting):
-    finding = one(trained(10, "softmax", loss, labels))
+    finding = one_finding(CHECK, trained(10, "softmax", loss, labels))
     assert finding.severity is Severity.CRITICAL
     assert edits(finding) == fitting
 
 
 @pytest.mark.parametrize("labels", [AMOUNTS, np.stack([AMOUNTS, AMOUNTS], axis=1)])
 def test_another_width_than_the_labels(labels):
-    finding = one(trained(3, "linear", MSE, labels))
+    finding = one_finding(CHECK, trained(3, "linear", MSE, labels))
     assert finding.severity is Severity.CRITICAL
     assert edits(finding) == {"units": labels.size // N}
 
 
 def test_a_dense_layer_on_a_feature_map_that_was_not_flattened():
     head = layer("Dense", (None, 7, 7, 10), given=(None, 7, 7, 64), settings={"units": 10})
-    finding = one(planned(model(head, given=(None, 7, 7, 64)), labelled(NUMBERS)))
+    finding = one_finding(CHECK, planned(model(head, given=(None, 7, 7, 64)), labelled(NUMBERS)))
     assert finding.severity is Severity.CRITICAL
     assert "(7, 7, 10)" in finding.summary
     assert finding.fixes[0].id == "flatten-before-output"
@@ -137,7 +135,7 @@ def test_a_dense_layer_on_a_feature_map_that_was_not_flattened():
 
 def test_a_sequence_where_one_number_is_wanted():
     head = layer("Dense", (None, 20, 1), given=(None, 20, 64), settings={"units": 1})
-    assert "axes" in one(planned(model(head, loss=MSE), labelled(AMOUNTS))).summary
+    assert "axes" in one_finding(CHECK, planned(model(head, loss=MSE), labelled(AMOUNTS))).summary
 
 
 # -- sound -------------------------------------------------------------------------------------------------------------
