@@ -31,9 +31,9 @@ def rows(model: Blueprint) -> list[Row]:
 
 
 def total(model: Blueprint) -> str:
-    """Return what the whole model comes to: ``25,636,712 parameters (53,120 of them fixed), 7.7 GFLOPs a sample``."""
+    """Return what the whole model comes to: ``25,636,712 parameters, 53,120 of them fixed, 7.7 GFLOPs a sample``."""
     fixed = model.parameters - model.trainable_parameters
-    parts = [f"{wording.count(model.parameters, 'parameter')}" + (f", {fixed} of them fixed" if fixed else "")]
+    parts = [wording.count(model.parameters, "parameter") + (f", {fixed:,} of them fixed" if fixed else "")]
     flops = sum(layer.flops or 0 for layer in model.layers)
     if flops:
         parts.append(f"{scaled(flops)}FLOPs a sample")

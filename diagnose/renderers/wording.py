@@ -27,7 +27,7 @@ SIGNS = {
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _LAYERS_SHOWN = 5
 #: From here on digits are grouped: they are sizes and no epochs.
-_GROUPED = 100_000
+_GROUPED = 10_000
 _OPERATIONS = {
     "set": "set {path} to {value}",
     "multiply": "multiply {path} by {value}",

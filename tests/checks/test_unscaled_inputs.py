@@ -38,7 +38,7 @@ def of_images(kind: str, **more: object) -> Layer:
 
 def test_pixels_straight_into_the_net():
     (found,) = loud(PIXELS, convolutional())
-    assert "0 and 255 go straight into conv2d" in found.summary
+    assert "The pixels of 'x', between 0 and 255, go straight into conv2d, with a" in found.summary
     assert found.layers == ("conv2d",)
     assert found.fixes[0].id == "rescale-pixels"
 

@@ -193,13 +193,14 @@ def _layers(taken: Reception | None) -> tuple[str, ...]:
 
 
 def _pixels(name: str, scale: Scale, severity: Severity, taken: Reception | None, options: Options) -> Finding:
-    where = f" go straight into {taken.first[0].name}" if taken is not None else ""
+    between = f"between {scale.low:.4g} and {scale.high:.4g}"
+    where = f" lie {between}" if taken is None else f", {between}, go straight into {taken.first[0].name}"
     return Finding(
         severity=severity,
         confidence=0.95 if taken is not None else 0.7,
         summary=(
-            f"The pixels of {name!r} lie between {scale.low:.4g} and {scale.high:.4g}{where}, with a standard "
-            f"deviation of {float(scale.spread[0]):.3g}: they are not scaled."
+            f"The pixels of {name!r}{where}, with a standard deviation of {float(scale.spread[0]):.3g}: they are "
+            "not scaled."
         ),
         layers=_layers(taken),
         evidence=(
