@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 from diagnose.blueprint import Activation, Blueprint, Curve, Layer, Output
+from diagnose.measures.geometry import is_batch_normalization, strides, window
 
 #: Layers that multiply by weights; without their activation they are linear.
 DENSE = frozenset({"Dense", "EinsumDense"})
@@ -14,12 +15,10 @@ CONVOLUTIONS = frozenset({"Conv1D", "Conv2D", "Conv3D", "Conv1DTranspose", "Conv
 SEPARABLE = frozenset({"DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"})
 WEIGHTED = DENSE | CONVOLUTIONS | SEPARABLE
 
-BATCH_NORMALIZATIONS = frozenset({"BatchNormalization"})
-#: Those that divide by a statistic of the sample itself, which no linear function does.
-SAMPLE_NORMALIZATIONS = frozenset(
-    {"LayerNormalization", "GroupNormalization", "RMSNormalization", "UnitNormalization", "InstanceNormalization"}
+#: Layers that divide by a statistic of the batch or the sample: whatever scale they are given, they take it away.
+NORMALIZATIONS = frozenset(
+    {"BatchNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization", "UnitNormalization"}
 )
-NORMALIZATIONS = BATCH_NORMALIZATIONS | SAMPLE_NORMALIZATIONS
 
 #: Layers that do nothing to what passes, or nothing but while training.
 NOISES = frozenset(
@@ -64,7 +63,7 @@ def is_passing(layer: Layer) -> bool:
         return bool(given and made) and (len(made or ()) == 2 or (given or ())[-1] == (made or ())[-1])
     if layer.kind in ("Activation", "LeakyReLU", "ReLU"):
         return layer.activation is not None and layer.activation.is_linear
-    return layer.kind in PASSING | BATCH_NORMALIZATIONS
+    return layer.kind in PASSING or is_batch_normalization(layer)
 
 
 def is_pointwise(layer: Layer) -> bool:
@@ -138,23 +137,6 @@ def width_out(layer: Layer) -> int | None:
     return layer.output_shape[-1] if layer.output_shape else None
 
 
-def kernel_window(layer: Layer) -> tuple[int, ...]:
-    """Return the spatial size of a convolution's kernel; empty for a dense layer."""
-    return _sizes(layer.settings.get("kernel_size"), layer)
-
-
-def strides_of(layer: Layer) -> tuple[int, ...]:
-    """Return the strides of a convolution, one for each spatial axis."""
-    return _sizes(layer.settings.get("strides", 1), layer)
-
-
-def _sizes(value: object, layer: Layer) -> tuple[int, ...]:
-    if isinstance(value, list | tuple):
-        return tuple(int(size) for size in value)
-    rank = next((int(digit) for digit in layer.kind if digit.isdigit()), 0)
-    return (int(value),) * rank if isinstance(value, int) else ()
-
-
 def fans(layer: Layer) -> tuple[int, int] | None:
     """Return fan-in and fan-out of a dense or convolutional kernel as Keras' initializers count them."""
     given, made = width_in(layer), width_out(layer)
@@ -162,10 +144,9 @@ def fans(layer: Layer) -> tuple[int, int] | None:
         return None
     if layer.kind == "Dense":
         return given, made
-    window = kernel_window(layer)
-    if layer.kind not in CONVOLUTIONS or not window:
+    if layer.kind not in CONVOLUTIONS or not window(layer):
         return None
-    size = math.prod(window)
+    size = math.prod(window(layer))
     groups = layer.settings.get("groups", 1)
     given //= groups if isinstance(groups, int) and groups > 0 else 1
     if layer.kind.endswith("Transpose"):  # its kernel is stored with the output's channels before the input's
@@ -179,7 +160,7 @@ def terms(layer: Layer) -> float | None:
     if counted is None:
         return None
     if layer.kind.endswith("Transpose"):  # of the kernel only every stride-th position meets an input
-        return counted[1] / math.prod(strides_of(layer) or (1,))
+        return counted[1] / math.prod(strides(layer))
     return float(counted[0])
 
 

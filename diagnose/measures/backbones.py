@@ -125,6 +125,11 @@ def backbones(model: Blueprint) -> tuple[Backbone, ...]:
     return tuple(filter(None, (_among_the_layers(model, family) for family in FAMILIES)))[:1]
 
 
+def published(model: Blueprint) -> frozenset[str]:
+    """Return the names of the layers that belong to published networks: they are as their authors made them."""
+    return frozenset(layer.name for backbone in backbones(model) for layer in backbone.layers)
+
+
 def _among_the_layers(model: Blueprint, family: Family) -> Backbone | None:
     """Return the network whose layers stand in the model itself, up to its last landmark."""
     if not family.landmarks or not all(name in model.by_name for name in family.landmarks):

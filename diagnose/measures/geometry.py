@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 
@@ -58,9 +59,19 @@ def spatial(layer: Layer, shape: Shape | None) -> Shape:
     return shape[2:] if layer.settings.get("data_format") == "channels_first" else shape[1:-1]
 
 
+def takes_batch_statistics(layer: Layer) -> bool:
+    """Whether it normalizes by the statistics of the batch in training, and learns them: Keras' own, not frozen."""
+    return is_batch_normalization(layer) and layer.is_trainable and layer.training is not False and not layer.is_custom
+
+
 def window(layer: Layer) -> tuple[int, ...]:
-    """Return the size of the kernel or the pool, one number for each spatial axis; empty where it is not known."""
-    return _per_axis(layer, "kernel_size" if is_convolution(layer) else "pool_size")
+    """Return the size of the kernel or the pool, one number for each spatial axis; empty where there is none."""
+    return _per_axis(layer, "kernel_size") or _per_axis(layer, "pool_size")
+
+
+def wide_kernels(model: Blueprint) -> list[Layer]:
+    """Return the convolutions whose kernel is larger than a single position."""
+    return [layer for layer in model.layers if is_convolution(layer) and math.prod(window(layer)) > 1]
 
 
 def strides(layer: Layer) -> tuple[int, ...]:
@@ -70,7 +81,7 @@ def strides(layer: Layer) -> tuple[int, ...]:
 
 def _per_axis(layer: Layer, setting: str) -> tuple[int, ...]:
     value = layer.settings.get(setting)
-    axes = len(spatial(layer, layer.input_shape))
+    axes = next((int(digit) for digit in layer.kind if digit.isdigit()), 0)
     if isinstance(value, int):
         return (value,) * axes
     if isinstance(value, list | tuple) and len(value) == axes and all(isinstance(each, int) for each in value):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diagnose.blueprint import Blueprint, Layer
+from diagnose.measures.architecture import NORMALIZATIONS
 from diagnose.measures.encoding import drawn, flat, is_image, is_numeric
 from diagnose.run import BoolArray, FloatArray
 from diagnose.sample import Array
@@ -28,10 +29,6 @@ _PASSING = frozenset(
         "Activation", "Concatenate", "RepeatVector",
     }
 )  # fmt: skip
-#: ... that take it as it comes, and go on with another.
-_NORMALIZING = frozenset(
-    {"Normalization", "BatchNormalization", "LayerNormalization", "UnitNormalization", "GroupNormalization"}
-)
 _PLAIN = frozenset(
     {
         "Dense", "EinsumDense", "Conv1D", "Conv2D", "Conv3D", "SeparableConv1D", "SeparableConv2D", "DepthwiseConv1D",
@@ -160,14 +157,6 @@ class Reception:
         """Whether all that takes the input is of a kind that feels its scale."""
         return bool(self.first) and all(layer.kind in _PLAIN and not layer.is_custom for layer in self.first)
 
-    @property
-    def looks_up(self) -> bool:
-        """Whether the numbers are places in a table of embeddings, or categories to be encoded."""
-        return any("Embedding" in layer.kind or "Lookup" in layer.kind or layer.kind in _CODES for layer in self.first)
-
-
-_CODES = frozenset({"CategoryEncoding", "Hashing", "Discretization", "OneHot", "HashedCrossing"})
-
 
 def reception(model: Blueprint, name: str, inputs: int) -> Reception | None:
     """Return what a model does first with an input; None where it cannot be told."""
@@ -206,4 +195,4 @@ def reception(model: Blueprint, name: str, inputs: int) -> Reception | None:
 
 def is_normalized_next(model: Blueprint, layer: Layer) -> bool:
     """Whether a normalization follows a layer at once, and takes the scale of its input away again."""
-    return any(after.kind in _NORMALIZING for after in model.after(layer))
+    return any(after.kind in NORMALIZATIONS | {"Normalization"} for after in model.after(layer))

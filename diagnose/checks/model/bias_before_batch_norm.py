@@ -36,8 +36,8 @@ from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.checks.layers._evidence import listed
 from diagnose.finding import Comparison, Finding, Severity
 from diagnose.fix import Edit
-from diagnose.measures.backbones import backbones
-from diagnose.measures.geometry import is_batch_normalization, is_convolution
+from diagnose.measures.backbones import published
+from diagnose.measures.geometry import is_convolution, takes_batch_statistics
 from diagnose.remedies import architecture
 from diagnose.run import Run
 
@@ -58,8 +58,8 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     model = run.model
     if model is None:
         return
-    published = {layer.name for backbone in backbones(model) for layer in backbone.layers}
-    found = [layer for layer in model.layers if layer.name not in published and _is_redundant(model, layer)]
+    theirs = published(model)
+    found = [layer for layer in model.layers if layer.name not in theirs and _is_redundant(model, layer)]
     biases = sum(_width(layer) for layer in found)
     if not found or biases < options.least_biases:
         return
@@ -106,15 +106,7 @@ def _centres(layer: Layer, given: Layer) -> bool:
     channels = 1 if given.settings.get("data_format") == "channels_first" else rank - 1
     axis = layer.settings.get("axis", -1)
     axis = axis[0] if isinstance(axis, list | tuple) and len(axis) == 1 else axis
-    return (
-        is_batch_normalization(layer)
-        and not layer.is_custom
-        and layer.is_trainable
-        and layer.training is not False
-        and isinstance(axis, int)
-        and rank > 1
-        and axis % rank == channels
-    )
+    return takes_batch_statistics(layer) and isinstance(axis, int) and rank > 1 and axis % rank == channels
 
 
 def _width(layer: Layer) -> int:

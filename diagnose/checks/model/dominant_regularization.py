@@ -35,15 +35,12 @@ from diagnose.blueprint import Blueprint, Curve, Layer, Output
 from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.finding import Comparison, Finding, Severity
 from diagnose.fix import Edit
+from diagnose.measures.architecture import NORMALIZATIONS
 from diagnose.measures.geometry import ELEMENTWISE, is_dropout, penalties
 from diagnose.remedies import architecture, regularization
 from diagnose.run import Run
 
 CHECK = Check(needs=Needs(before=("compiled",)), explains=("underfitting",), fault=Fault.STUCK)
-
-_NORMALIZATIONS = frozenset(
-    ("BatchNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization", "UnitNormalization")
-)
 
 
 @dataclass(frozen=True)
@@ -123,11 +120,11 @@ def _are_normalized(model: Blueprint, layers: list[Layer]) -> bool:
 
 
 def _is_normalized(model: Blueprint, layer: Layer) -> bool:
-    if layer.kind in _NORMALIZATIONS:
+    if layer.kind in NORMALIZATIONS:
         return True
     behind = list(model.after(layer))
     return bool(behind) and all(
-        each.kind in _NORMALIZATIONS
+        each.kind in NORMALIZATIONS
         or ((each.kind in ELEMENTWISE or is_dropout(each)) and not each.parameters and _is_normalized(model, each))
         for each in behind
     )

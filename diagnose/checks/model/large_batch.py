@@ -36,7 +36,7 @@ from diagnose.blueprint import Layer
 from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.checks.layers._evidence import listed
 from diagnose.finding import Comparison, Finding, Severity
-from diagnose.measures.geometry import is_batch_normalization
+from diagnose.measures.geometry import takes_batch_statistics
 from diagnose.remedies import architecture, data
 from diagnose.remedies.settings import batch_size, samples
 from diagnose.run import Run
@@ -66,11 +66,7 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
         return
     if count is not None:
         yield from _too_large(run, size, count, options)
-    norms = [
-        layer
-        for layer in run.model.layers
-        if is_batch_normalization(layer) and layer.is_trainable and layer.training is not False
-    ]
+    norms = [layer for layer in run.model.layers if takes_batch_statistics(layer)]
     if norms:
         yield from _too_small(run, norms, size, count, options)
 

@@ -34,7 +34,7 @@ channels).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from diagnose.blueprint import Blueprint, Curve, Layer
@@ -42,7 +42,7 @@ from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.checks.layers._evidence import listed
 from diagnose.finding import Comparison, Finding, Severity
 from diagnose.fix import Edit, Fix
-from diagnose.measures.backbones import backbones
+from diagnose.measures.backbones import published
 from diagnose.measures.geometry import ELEMENTWISE, RESHAPING, is_batch_normalization, is_convolution, is_dropout
 from diagnose.remedies import architecture
 from diagnose.run import Run
@@ -74,8 +74,8 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     model = run.model
     if model is None:
         return
-    published = {layer.name for backbone in backbones(model) for layer in backbone.layers}
-    left = [layer for layer in model.layers if is_dropout(layer) and _rate(layer) and layer.name not in published]
+    theirs = published(model)
+    left = [layer for layer in model.layers if is_dropout(layer) and _rate(layer) and layer.name not in theirs]
     for judge in (_on_output, _too_high, _before_norm, _on_inputs, _in_a_row, _between_convolutions):
         found = judge(model, left, options)
         if found is not None:
@@ -127,12 +127,7 @@ def _on_output(model: Blueprint, dropouts: Sequence[Layer], options: Options) ->
         for output in model.outputs
         if output.loss is not None or (output.activation is not None and output.activation.curve is Curve.SOFTMAX)
     ]
-    behind = {
-        name
-        for end in ends
-        if end in model.by_name
-        for name in _passed(model, model.by_name[end], lambda each: each.kind in ELEMENTWISE | RESHAPING)
-    }
+    behind = {name for end in ends if end in model.by_name for name in _passed(model, model.by_name[end])}
     found = [layer for layer in dropouts if layer.name in behind]
     if not found:
         return None
@@ -147,10 +142,10 @@ def _on_output(model: Blueprint, dropouts: Sequence[Layer], options: Options) ->
     )
 
 
-def _passed(model: Blueprint, layer: Layer, passes: Callable[[Layer], bool]) -> Iterator[str]:
-    """Yield the layers that lead to a layer's output, as far back as nothing but dropout and what `passes` is there."""
+def _passed(model: Blueprint, layer: Layer) -> Iterator[str]:
+    """Yield the layers that lead to a layer's output, back to the first that has weights or computes anything else."""
     here: Layer | None = layer
-    while here is not None and not here.parameters and (is_dropout(here) or passes(here)):
+    while here is not None and not here.parameters and (is_dropout(here) or here.kind in ELEMENTWISE | RESHAPING):
         yield here.name
         before = model.before(here)
         here = before[0] if len(before) == 1 else None

@@ -48,10 +48,10 @@ from diagnose.measures.architecture import (
     is_linear_map,
     is_linear_operation,
     is_passing,
-    kernel_window,
     width_in,
     width_out,
 )
+from diagnose.measures.geometry import window
 from diagnose.remedies import layers, model
 from diagnose.run import Run
 
@@ -178,14 +178,14 @@ def _has_purpose(first: Layer, second: Layer) -> bool:
         return True
     if first.kind in DENSE and second.kind in CONVOLUTIONS:
         return True
-    return _is_bottleneck(first, second) or _are_crossed(kernel_window(first), kernel_window(second))
+    return _is_bottleneck(first, second) or _are_crossed(window(first), window(second))
 
 
 def _is_bottleneck(first: Layer, second: Layer) -> bool:
     given, between, made = width_in(first), width_out(first), width_out(second)
     if given is None or between is None or made is None:
         return True  # nobody knows
-    is_pointwise = all(set(kernel_window(layer)) == {1} for layer in (first, second))
+    is_pointwise = all(set(window(layer)) == {1} for layer in (first, second))
     return between < min(given, made) or (is_pointwise and between <= min(given, made))
 
 

@@ -43,7 +43,7 @@ from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.checks.layers._evidence import listed
 from diagnose.finding import Comparison, Finding, Severity
 from diagnose.fix import Edit
-from diagnose.measures.geometry import is_convolution, is_local_pooling, spatial, strides, window
+from diagnose.measures.geometry import is_convolution, is_local_pooling, spatial, strides, wide_kernels, window
 from diagnose.remedies import architecture
 from diagnose.run import Run
 
@@ -121,7 +121,7 @@ def _nothing_to_pool(model: Blueprint) -> Iterator[Finding]:
 
 
 def _starved(model: Blueprint, options: Options) -> Iterator[Finding]:
-    kernels = [layer for layer in model.layers if is_convolution(layer) and math.prod(window(layer)) > 1]
+    kernels = wide_kernels(model)
     starved = [layer for layer in kernels if _used(layer) < options.used_kernel]
     if not starved:
         return

@@ -42,7 +42,7 @@ from diagnose.blueprint import Blueprint, Layer
 from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.checks.layers._evidence import listed
 from diagnose.finding import Comparison, Finding, Severity
-from diagnose.measures.geometry import downstream, is_convolution, is_global_pooling, sources, spatial, window
+from diagnose.measures.geometry import downstream, is_convolution, is_global_pooling, sources, spatial, wide_kernels
 from diagnose.remedies import architecture
 from diagnose.run import Run
 
@@ -151,7 +151,7 @@ def _too_small(given: Sources, share: float, layer: Layer, options: Options) -> 
 
 
 def _too_large(model: Blueprint, given: Sources, options: Options) -> Iterator[Finding]:
-    kernels = [layer for layer in model.layers if is_convolution(layer) and math.prod(window(layer)) > 1]
+    kernels = wide_kernels(model)
     see_all = [layer for layer in model.layers if layer.kind in _SEE_ALL or is_global_pooling(layer)]
     if any(is_convolution(each) for each in downstream(model, *see_all)):
         return

@@ -39,7 +39,7 @@ from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.checks.layers._evidence import listed
 from diagnose.finding import Comparison, Finding, Severity
 from diagnose.fix import Edit
-from diagnose.measures.geometry import downstream, is_batch_normalization, producers
+from diagnose.measures.geometry import downstream, is_batch_normalization, producers, takes_batch_statistics
 from diagnose.remedies import architecture
 from diagnose.run import Run
 
@@ -60,11 +60,7 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     model = run.model
     if model is None:
         return
-    learning = [
-        layer
-        for layer in model.layers
-        if is_batch_normalization(layer) and layer.is_trainable and layer.training is not False and not layer.is_custom
-    ]
+    learning = [layer for layer in model.layers if takes_batch_statistics(layer)]
     if not learning or not any(_is_frozen(layer) for layer in model.layers):
         return
     between = [layer for layer in learning if _is_between_frozen(model, layer)]
