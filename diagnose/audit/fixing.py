@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from diagnose.analyze import analyze
 from diagnose.audit import configuration_edits, source_edits
 from diagnose.audit.configuration_edits import EditError
 from diagnose.audit.loading import Loaded, load
+from diagnose.blueprint import Blueprint
 from diagnose.finding import Finding, Severity
 from diagnose.fix import Applicability, Edit
 from diagnose.readers.base import ReadError
@@ -69,6 +70,7 @@ def mend(loaded: Loaded, report: RunReport, look: Callable[[Loaded], Run]) -> Me
         if not edits:
             break
         tried += edits
+        work.show(current.run.model)
         taken = _taken(work, edits, refused)
         if not taken:
             continue
@@ -145,6 +147,9 @@ class _Configuration:
         self._loaded = loaded
         self._configuration = json.loads(loaded.model.to_json())
 
+    def show(self, model: Blueprint | None) -> None:
+        """Nothing is to be seen: each layer is in the configuration by its name."""
+
     def apply(self, edit: Edit, wanted: Sequence[Edit]) -> None:  # noqa: ARG002 - each layer is there by itself
         self._configuration = configuration_edits.apply(self._configuration, [edit])
 
@@ -175,16 +180,17 @@ class _Source:
         assert loaded.path is not None
         self._path = loaded.path
         self._before = self._after = _text(loaded.path)
-        self._places = _places(loaded)
+        self._places: Mapping[str, source_edits.Place] = {}
+
+    def show(self, model: Blueprint | None) -> None:
+        """Note where the layers of a model are made that the file makes as it is now."""
+        self._places = {} if model is None else _places(model)
 
     def apply(self, edit: Edit, wanted: Sequence[Edit]) -> None:
-        self._after = source_edits.apply(self._after, [edit], self._places, wanted)
+        self._after, self._places = source_edits.apply(self._after, edit, self._places, wanted)
 
     def rebuilt(self) -> Loaded:
-        keras.utils.clear_session()  # the same names again
-        changed = load(self._loaded.source, text=self._after)
-        self._places = _places(changed)
-        return changed
+        return load(self._loaded.source, text=self._after)
 
     @property
     def difference(self) -> str:
@@ -205,14 +211,11 @@ def _text(path: Path) -> str:
         raise ReadError("is not in UTF-8, and is not mended", "save the file in UTF-8") from None
 
 
-def _places(loaded: Loaded) -> dict[str, source_edits.Place]:
-    """Return where the user's file makes each layer, by the name that the blueprint gives it."""
-    from diagnose.audit.graph import blueprint_of
-
-    made = blueprint_of(loaded.model, lines=loaded.lines)
+def _places(model: Blueprint) -> dict[str, source_edits.Place]:
+    """Return where the user's file makes each layer."""
     return {
         layer.name: source_edits.Place(layer.line, layer.kind, _parameters(layer.kind))
-        for layer in made.layers
+        for layer in model.layers
         if layer.line is not None
     }
 

@@ -36,15 +36,17 @@ class _Replacement:
     text: str
 
 
-def apply(source: str, edits: Sequence[Edit], places: Mapping[str, Place], wanted: Sequence[Edit] = ()) -> str:
-    """Return the source with the edits made.
+def apply(
+    source: str, edit: Edit, places: Mapping[str, Place], wanted: Sequence[Edit] = ()
+) -> tuple[str, dict[str, Place]]:
+    """Return the source with the edit made, and where the layers are made then.
 
     Parameters
     ----------
     source
         Of the user's file.
-    edits
-        Changes of layers by their names in the blueprint, and of the compilation.
+    edit
+        A change of a layer by its name in the blueprint, or of the compilation.
     places
         Layer's name -> where it is made.
     wanted
@@ -55,12 +57,9 @@ def apply(source: str, edits: Sequence[Edit], places: Mapping[str, Place], wante
     EditError
         A call cannot be found, makes other layers too, or its arguments are not written out.
     """
-    for edit in edits:  # one after the other: an edit moves what stands behind it
-        text = _Text(source)
-        change = _compile(text, edit) if not edit.layer else _layer(text, edit, places, [*edits, *wanted])
-        source = text.with_change(change)
-        places = _moved(places, change, text)
-    return source
+    text = _Text(source)
+    change = _compile(text, edit) if not edit.layer else _layer(text, edit, places, [edit, *wanted])
+    return text.with_change(change), _moved(places, change, text)
 
 
 def difference(before: str, after: str, name: str) -> str:

@@ -185,6 +185,19 @@ class TestFix:
         assert "model.keras: the mended model: healthy" in told
         assert '-        *(keras.layers.Dense(8, activation="relu", kernel_initializer="zeros")' in told
 
+    def test_several_layers_are_taken_out_at_once(self) -> None:
+        blocks = """        keras.layers.Dense(32),
+        keras.layers.Dropout(0.5),
+        keras.layers.BatchNormalization(),
+        keras.layers.ReLU(),
+"""
+        begin, end = SOURCE.index("        keras.layers.Dense(8"), SOURCE.index("        keras.layers.Dense(1")
+        Path("deep.py").write_text((SOURCE[:begin] + 3 * blocks + SOURCE[end:]).replace("softmax", "sigmoid"))
+        result = diagnose("deep.py:build", "--fix")
+        assert "take dropout, dropout_1, dropout_2 out" in result.stderr
+        patch = result.stdout[result.stdout.index("--- a/deep.py") :]
+        assert patch.count("-        keras.layers.Dropout(0.5),") == 3
+
     def test_writes_over_nothing(self) -> None:
         sick().save("model.keras")
         Path("model-fixed.json").write_text("mine")

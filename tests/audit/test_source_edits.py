@@ -34,7 +34,9 @@ PLACES = {
 
 
 def edited(*edits: Edit, source: str = SOURCE, places: dict[str, Place] = PLACES) -> str:
-    after = source_edits.apply(source, edits, places)
+    after = source
+    for edit in edits:
+        after, places = source_edits.apply(after, edit, places, edits)
     compile(after.encode(), "my_model.py", "exec")
     return after
 
@@ -111,7 +113,7 @@ def test_a_layer_is_taken_out_wherever_it_was_put(line: str, after: str) -> None
 def test_what_cannot_be_changed_surely_is_left_to_a_person(line: str, edit: Edit, reason: str) -> None:
     places = {"dense": Place(1, "Dense", DENSE), "dropout": Place(1, "Dropout", ("rate",))}
     with pytest.raises(EditError, match=reason):
-        source_edits.apply(f"{line}\n", [edit], places)
+        source_edits.apply(f"{line}\n", edit, places)
 
 
 def test_a_call_that_makes_several_layers_is_changed_only_for_all_of_them() -> None:
@@ -119,11 +121,11 @@ def test_a_call_that_makes_several_layers_is_changed_only_for_all_of_them() -> N
     places = {name: Place(2, "Dense", DENSE) for name in ("dense", "dense_1", "dense_2")}
     edits = [Edit(name, "activation", "relu") for name in places]
     with pytest.raises(EditError, match="line 2 makes dense_1, dense_2 too"):
-        source_edits.apply(source, edits[:1], places)
+        source_edits.apply(source, edits[0], places)
     with pytest.raises(EditError, match="line 2 makes dense_1 too"):
-        source_edits.apply(source, [edits[0], Edit("dense_1", "activation", "elu"), edits[2]], places)
-    after = source_edits.apply(source, edits[:1], places, wanted=edits)
-    assert after == source.replace("kind", '"relu"') == source_edits.apply(after, edits[1:], places, wanted=edits)
+        source_edits.apply(source, edits[0], places, [edits[0], Edit("dense_1", "activation", "elu"), edits[2]])
+    after, places = source_edits.apply(source, edits[0], places, edits)
+    assert after == source.replace("kind", '"relu"') == source_edits.apply(after, edits[1], places, edits)[0]
 
 
 @pytest.mark.parametrize("first", ["", "\ufeff"], ids=["plain", "byte-order-mark"])
