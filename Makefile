@@ -92,7 +92,7 @@ bench: $(VENV)/.test  ## Print every measured bar (hours: the searches alone tak
 	@$(BIN)/python -m benchmarks.tracking thousand
 	@$(BIN)/python -m benchmarks.audit --misses
 	@$(BIN)/python -m benchmarks.audit.speed
-	@$(BIN)/python -m tests.checks.test_random_splits 400
+	@$(BIN)/python -m tests.checks.test_random_splits 380
 	@$(BIN)/python -m benchmarks.search rate
 	@$(BIN)/python -m benchmarks.search workers
 	@$(BIN)/python -m benchmarks.search
