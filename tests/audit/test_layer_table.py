@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 keras = pytest.importorskip("keras")
 
+from diagnose.analyze import analyze  # noqa: E402
 from diagnose.audit.graph import blueprint_of  # noqa: E402
 from diagnose.blueprint import Layer  # noqa: E402
+from diagnose.renderers import terminal  # noqa: E402
+from diagnose.report import Report  # noqa: E402
+from tests import blueprints  # noqa: E402
 
 pytestmark = pytest.mark.keras
 
 layers, ops = keras.layers, keras.ops
+
+PAGE = Path(__file__).parents[2] / "docs" / "audit.md"
 
 
 def table(*stack, shape=(64, 64, 3), **more) -> list[Layer]:
@@ -26,16 +34,19 @@ def last(*stack, **more) -> Layer:
 # The worked examples
 
 
-def test_a_small_network_for_digits_has_the_shapes_and_parameters_of_the_worked_example():
-    rows = table(
-        layers.Conv2D(32, 3, padding="same"),
+def digits() -> list[keras.Layer]:
+    return [
+        layers.Conv2D(32, 3, padding="same", activation="relu"),
         layers.MaxPooling2D(2),
-        layers.Conv2D(64, 3, padding="same"),
+        layers.Conv2D(64, 3, padding="same", activation="relu"),
         layers.MaxPooling2D(2),
         layers.Flatten(),
-        layers.Dense(10),
-        shape=(28, 28, 1),
-    )
+        layers.Dense(10, activation="softmax"),
+    ]
+
+
+def test_a_small_network_for_digits_has_the_shapes_and_parameters_of_the_worked_example():
+    rows = table(*digits(), shape=(28, 28, 1))
     assert [(row.output_shape, row.parameters) for row in rows] == [
         ((None, 28, 28, 32), 320),
         ((None, 14, 14, 32), 0),
@@ -44,6 +55,15 @@ def test_a_small_network_for_digits_has_the_shapes_and_parameters_of_the_worked_
         ((None, 3136), 0),
         ((None, 10), 31_370),
     ]
+
+
+def test_the_page_shows_the_table_of_that_network():
+    keras.backend.clear_session()  # so that the names of the layers are counted anew
+    model = keras.Sequential([keras.Input((28, 28, 1)), *digits()])
+    report = analyze(blueprints.planned(blueprint_of(model)), checks=())
+    told = terminal.render(Report((report,)), color=False, width=80)
+    shown = PAGE.read_text(encoding="utf-8").split("```text\n")[1].split("```")[0]
+    assert shown in told
 
 
 def test_a_convolution_of_20_filters_on_3_channels_has_560_parameters():
