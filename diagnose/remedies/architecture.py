@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from textwrap import indent
 
 from diagnose.fix import Applicability, Edit, Fix
-from diagnose.remedies.snippets import SAME_OPTIMIZER, build, compile_and_fit, fit, reconfigure
+from diagnose.remedies.snippets import SAME_OPTIMIZER, build, change_layers, compile_and_fit, fit, reconfigure
 
 Edits = Sequence[Edit]
 
@@ -162,12 +162,11 @@ def take_dropout_out(edits: Edits = (), *, addresses: str = "") -> Fix:
         cost="Less regularization: put it behind the normalization, or before the last dense layer, if it is needed.",
         applicability=_by(edits, Applicability.SAFE),
         code=(
-            _named(edits) + "\n\ndef change(layer):\n"
-            "    if layer.name in names:\n" + indent(_TAKE_OUT, " " * 8) + "    return type(layer)"
-            ".from_config(layer.get_config())\n\n\n"
-            "better = keras.models.clone_model(model, clone_function=change)\n"
-        )
-        + compile_and_fit("better"),
+            _named(edits)
+            + "\n\n"
+            + change_layers("if layer.name in names:\n" + indent(_TAKE_OUT, " " * 4))
+            + compile_and_fit("better")
+        ),
         addresses=addresses,
         edits=tuple(edits),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from diagnose.fix import Applicability, Change, Edit, Fix
-from diagnose.remedies.snippets import compile_and_fit, fit
+from diagnose.remedies.snippets import change_layers, compile_and_fit, fit
 
 #: Shown in titles; the rest is in the edits.
 _NAMED = 3
@@ -122,32 +122,12 @@ def _dictionary(values: Mapping[str, str]) -> str:
 
 
 def _reconfigured(setting: str, values: Mapping[str, str]) -> str:
-    return (
-        f"fitting = {_dictionary(values)}\n"
-        "\n"
-        "\n"
-        "def change(layer):\n"
-        "    config = layer.get_config()\n"
-        "    if layer.name in fitting:\n"
-        f"        config[{setting!r}] = fitting[layer.name]\n"
-        "    return type(layer).from_config(config)\n"
-        "\n"
-        "\n"
-        "better = keras.models.clone_model(model, clone_function=change)\n"
-    ) + compile_and_fit("better")
+    change = f"if layer.name in fitting:\n    config[{setting!r}] = fitting[layer.name]\n"
+    return f"fitting = {_dictionary(values)}\n\n\n" + change_layers(change) + compile_and_fit("better")
 
 
 def _refitted(layer: str, configured: Mapping[str, str | int], loss: str) -> str:
-    clone = (
-        "def change(layer):\n"
-        "    config = layer.get_config()\n"
-        f"    if layer.name == {layer!r}:\n"
-        f"        config.update({dict(configured)!r})\n"
-        "    return type(layer).from_config(config)\n"
-        "\n"
-        "\n"
-        "better = keras.models.clone_model(model, clone_function=change)\n"
-    )
+    clone = change_layers(f"if layer.name == {layer!r}:\n    config.update({dict(configured)!r})\n")
     if not configured:
         clone = "better = keras.models.clone_model(model)  # new weights\n"
     if not loss:

@@ -30,20 +30,24 @@ def retrain(optimizer: str, before: str = "", epochs: int = 3) -> str:
     return before + clone + compile_and_fit("fresh", optimizer, epochs)
 
 
+def change_layers(edit: str) -> str:
+    """Return code that makes a copy of the model, of each layer of which `edit` may change the ``config``."""
+    return (
+        "def change(layer):\n"
+        "    config = layer.get_config()\n" + indent(edit, " " * 4) + "    return type(layer).from_config(config)\n"
+        "\n"
+        "\n"
+        "better = keras.models.clone_model(model, clone_function=change)\n"
+    )
+
+
 def reconfigure(edit: str) -> str:
     """Return code that trains a copy of the model whose layers' ``config`` was edited.
 
     `edit` is run for every layer but the output layer.
     """
-    return (
-        "def change(layer):\n"
-        "    config = layer.get_config()\n"
-        "    if layer is not model.layers[-1]:  # the output layer stays as it is\n"
-        + indent(edit, " " * 8)
-        + "    return type(layer).from_config(config)\n"
-        "\n"
-        "\n"
-        "better = keras.models.clone_model(model, clone_function=change)\n"
+    return change_layers(
+        "if layer is not model.layers[-1]:  # the output layer stays as it is\n" + indent(edit, " " * 4)
     ) + compile_and_fit("better")
 
 

@@ -42,6 +42,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diagnose.check import Check, Fault, Needs, threshold
+from diagnose.checks.layers._evidence import listed
 from diagnose.finding import Comparison, Finding, Severity
 from diagnose.measures.input_scale import Reception, Scale, is_normalized_next, reception, scale_of
 from diagnose.remedies import data as remedies
@@ -256,5 +257,4 @@ def _of_columns(name: str, scale: Scale, options: Options) -> Iterator[Finding]:
 
 
 def _few(scale: Scale, places: NDArray[np.intp]) -> str:
-    named = ", ".join(scale.names[int(place)][:40] for place in places[:3])
-    return named if len(places) <= 3 else f"{named} and {len(places) - 3} more"
+    return listed([scale.names[int(place)][:40] for place in places])

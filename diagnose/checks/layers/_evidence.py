@@ -62,6 +62,11 @@ def listed(names: Sequence[str]) -> str:
     return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
 
 
+def with_more(name: str, count: int) -> str:
+    """Return the one name that is told of `count`, and how many more there are."""
+    return f"{name} and {count - 1} more" if count > 1 else name
+
+
 def when(run: Run, epoch: float, first: float) -> str:
     """Return ``from the start`` or ``from epoch 7 on``."""
     return "from the start" if epoch == first else f"from {run.axis} {epoch:g} on"

@@ -35,6 +35,7 @@ from dataclasses import dataclass
 
 from diagnose.blueprint import Blueprint, Curve, Layer
 from diagnose.check import Check, Fault, Needs, threshold
+from diagnose.checks.layers._evidence import with_more
 from diagnose.finding import Finding, LayerTable, Severity
 from diagnose.measures.architecture import CONVOLUTIONS, activation_after, next_weighted, trained, width_out
 from diagnose.measures.signal import constant_of
@@ -107,12 +108,11 @@ def _finding(
     model: Blueprint, found: Sequence[Layer], mended: Sequence[Layer], severity: Severity, told: str, options: Options
 ) -> Finding:
     worst = max(found, key=lambda layer: width_out(layer) or 0)
-    others = f" and {len(found) - 1} more" if len(found) > 1 else ""
     return Finding(
         severity=severity,
         confidence=0.95 if severity is Severity.CRITICAL else 0.8,
         summary=(
-            f"Every weight of {worst.name}{others} ({width_out(worst)} units) begins as "
+            f"Every weight of {with_more(worst.name, len(found))} ({width_out(worst)} units) begins as "
             f"{constant_of(worst.initializer):g}{told}."
         ),
         layers=tuple(layer.name for layer in found),

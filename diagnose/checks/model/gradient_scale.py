@@ -40,6 +40,7 @@ from dataclasses import dataclass
 
 from diagnose.blueprint import Blueprint, DryRun, LayerScale
 from diagnose.check import Check, Fault, Needs, threshold
+from diagnose.checks.layers._evidence import with_more
 from diagnose.finding import Finding, LayerTable, Severity
 from diagnose.fix import Fix
 from diagnose.remedies import data, model, optimizer, training
@@ -101,13 +102,12 @@ def _unreached(blueprint: Blueprint, trained: Sequence[LayerScale]) -> Iterator[
     lost = [scale.layer for scale in trained if scale.grad_norm is None and (judged is None or scale.layer in judged)]
     if not lost or (judged is None and any(output.loss is None for output in blueprint.outputs)):
         return
-    others = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
     yield Finding(
         severity=Severity.CRITICAL if blueprint.is_whole else Severity.WARNING,
         confidence=0.95 if blueprint.is_whole else 0.8,
         summary=(
-            f"{lost[0]}{others} of {len(trained)} trainable layers gets no gradient: no way with a derivative leads "
-            "from it to the loss, and it will never be trained."
+            f"{with_more(lost[0], len(lost))} of {len(trained)} trainable layers gets no gradient: no way with "
+            "a derivative leads from it to the loss, and it will never be trained."
         ),
         layers=tuple(lost),
         evidence=(
@@ -133,13 +133,12 @@ def _leading_to_a_loss(blueprint: Blueprint) -> set[str] | None:
 
 
 def _not_finite(tried: DryRun, broken: Sequence[tuple[str, float]]) -> Finding:
-    others = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
     return Finding(
         severity=Severity.CRITICAL,
         confidence=0.95,
         summary=(
-            f"The first gradient of {broken[0][0]}{others} is not finite though the loss ({tried.initial_loss:.3g}) "
-            "is: one step would ruin the weights."
+            f"The first gradient of {with_more(broken[0][0], len(broken))} is not finite though the loss "
+            f"({tried.initial_loss:.3g}) is: one step would ruin the weights."
         ),
         layers=tuple(name for name, _ in broken),
         evidence=(_table("layers whose gradient is not finite", float(len(broken)), 0.0, broken, unit="layers"),),
@@ -148,13 +147,12 @@ def _not_finite(tried: DryRun, broken: Sequence[tuple[str, float]]) -> Finding:
 
 
 def _zero(tried: DryRun, zero: Sequence[tuple[str, float]]) -> Finding:
-    others = f" and {len(zero) - 1} more" if len(zero) > 1 else ""
     return Finding(
         severity=Severity.WARNING,
         confidence=0.85,
         summary=(
-            f"The gradient of {zero[0][0]}{others} is exactly zero on {tried.samples} samples, and stays zero over the "
-            "first steps: what is behind it lets nothing back."
+            f"The gradient of {with_more(zero[0][0], len(zero))} is exactly zero on {tried.samples} samples, and "
+            "stays zero over the first steps: what is behind it lets nothing back."
         ),
         layers=tuple(name for name, _ in zero),
         evidence=(_table("layers whose gradient is zero", float(len(zero)), 0.0, zero, unit="layers"),),

@@ -79,7 +79,7 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     if tried is None or tried.initial_loss is None:
         return
     if not math.isfinite(tried.initial_loss):
-        yield _not_finite(run, tried)
+        yield _not_finite(tried)
         return
     expected, losses = tried.expected_loss, trained_by(run.model)
     if expected is None or not math.isfinite(expected) or expected <= 0:
@@ -95,7 +95,7 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
             yield _too_low(tried, min(reachable, expected), options)
 
 
-def _not_finite(run: Run, tried: DryRun) -> Finding:
+def _not_finite(tried: DryRun) -> Finding:
     value = tried.initial_loss
     assert value is not None
     told = "not a number (NaN)" if math.isnan(value) else "infinite"

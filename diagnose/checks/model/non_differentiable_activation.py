@@ -35,6 +35,7 @@ from dataclasses import dataclass
 
 from diagnose.blueprint import Blueprint, Curve, Layer
 from diagnose.check import Check, Fault, Needs, threshold
+from diagnose.checks.layers._evidence import with_more
 from diagnose.finding import Finding, LayerTable, Severity
 from diagnose.fix import Fix
 from diagnose.measures.architecture import WEIGHTED
@@ -88,14 +89,13 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
         return
     first = steps[0].activation
     share = first.gradient_share if first is not None else 0.0
-    more = f" and {len(steps) - 1} more" if len(steps) > 1 else ""
     yield Finding(
         severity=Severity.CRITICAL,
         confidence=0.95,
         summary=(
-            f"{first.name if first else ''} of {steps[0].name}{more} has a derivative at {100 * share:.0f} % of the "
-            f"inputs: {sum(layer.trainable_parameters for layer in lost):,} trainable weights of {len(lost)} "
-            f"layer{'s' if len(lost) > 1 else ''} get no gradient."
+            f"{first.name if first else ''} of {with_more(steps[0].name, len(steps))} has a derivative at "
+            f"{100 * share:.0f} % of the inputs: {sum(layer.trainable_parameters for layer in lost):,} trainable weights "
+            f"of {len(lost)} layer{'s' if len(lost) > 1 else ''} get no gradient."
         ),
         layers=tuple(layer.name for layer in steps),
         evidence=(

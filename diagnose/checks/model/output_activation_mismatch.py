@@ -131,11 +131,11 @@ def _of_loss(
     if family is Family.BINARY:
         return _of_binary(output, loss, activation, target)
     if family is Family.HINGE:
-        return _of_hinge(output, loss, activation)
+        return _of_hinge(loss, activation)
     if family is Family.OVERLAP:
         fitting = "sigmoid" if output.units == 1 else "softmax"
         is_unfit = activation.curve in (_LINEAR, _RECTIFIER, _SQUASHING) and not _is_probability(activation)
-        return _no_probability(output, loss, activation, Severity.WARNING, fitting) if is_unfit else None
+        return _no_probability(loss, activation, Severity.WARNING, fitting) if is_unfit else None
     return _of_regression(output, loss, activation, target)
 
 
@@ -223,7 +223,7 @@ def _of_classes(output: Output, loss: Loss, activation: Activation, target: Targ
         return None
     if loss.name == "kl_divergence":
         is_linear = activation.curve is _LINEAR
-        return _no_probability(output, loss, activation, Severity.WARNING, "softmax") if is_linear else None
+        return _no_probability(loss, activation, Severity.WARNING, "softmax") if is_linear else None
     if _is_probability(activation):
         return Mismatch(
             Severity.WARNING,
@@ -236,7 +236,7 @@ def _of_classes(output: Output, loss: Loss, activation: Activation, target: Targ
     if activation.curve is Curve.OTHER and activation.name != "log_softmax":
         return None
     positive = activation.curve is Curve.RECTIFIER_LIKE and activation.low is not None and activation.low >= 0
-    return _no_probability(output, loss, activation, Severity.WARNING if positive else Severity.CRITICAL, "softmax")
+    return _no_probability(loss, activation, Severity.WARNING if positive else Severity.CRITICAL, "softmax")
 
 
 def _of_binary(output: Output, loss: Loss, activation: Activation, target: Target | None) -> Mismatch | None:
@@ -255,10 +255,10 @@ def _of_binary(output: Output, loss: Loss, activation: Activation, target: Targe
         )
     if _is_probability(activation) or activation.curve is Curve.OTHER:
         return None
-    return _no_probability(output, loss, activation, Severity.CRITICAL, "sigmoid")
+    return _no_probability(loss, activation, Severity.CRITICAL, "sigmoid")
 
 
-def _no_probability(output: Output, loss: Loss, activation: Activation, severity: Severity, fitting: str) -> Mismatch:
+def _no_probability(loss: Loss, activation: Activation, severity: Severity, fitting: str) -> Mismatch:
     low = max(activation.low if activation.low is not None else -_FAR, -_FAR)
     high = min(activation.high if activation.high is not None else _FAR, _FAR)
     inside = max(0.0, min(high, 1.0) - max(low, 0.0))
@@ -273,7 +273,7 @@ def _no_probability(output: Output, loss: Loss, activation: Activation, severity
     )
 
 
-def _of_hinge(output: Output, loss: Loss, activation: Activation) -> Mismatch | None:
+def _of_hinge(loss: Loss, activation: Activation) -> Mismatch | None:
     if activation.low is None or activation.low < 0 or activation.curve not in (_SOFTMAX, _SQUASHING, _RECTIFIER):
         return None
     return Mismatch(

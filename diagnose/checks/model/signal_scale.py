@@ -37,6 +37,7 @@ from dataclasses import dataclass
 
 from diagnose.blueprint import Blueprint, Curve, DryRun, LayerScale
 from diagnose.check import Check, Fault, Needs, threshold
+from diagnose.checks.layers._evidence import with_more
 from diagnose.finding import Comparison, Finding, LayerTable, Severity
 from diagnose.remedies import data, model
 from diagnose.run import Run
@@ -86,7 +87,7 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
         return
     ratio = (last.output_std or 0.0) / (first.output_std or 1.0)
     if ratio < options.shrunk or ratio > options.grown:
-        yield _lost(tried, first, last, ratio, options)
+        yield _lost(first, last, ratio, options)
 
 
 def _is_dead(blueprint: Blueprint, scale: LayerScale, options: Options) -> bool:
@@ -119,12 +120,11 @@ def _ends(blueprint: Blueprint, scales: Sequence[LayerScale]) -> tuple[LayerScal
 
 def _dead(tried: DryRun, dead: Sequence[LayerScale], options: Options) -> Finding:
     worst = max(dead, key=lambda scale: scale.zero_fraction or 0)
-    others = f" and {len(dead) - 1} more" if len(dead) > 1 else ""
     return Finding(
         severity=Severity.WARNING,
         confidence=0.85,
         summary=(
-            f"Before any training {worst.layer}{others} gives zero for all {tried.samples} samples in "
+            f"Before any training {with_more(worst.layer, len(dead))} gives zero for all {tried.samples} samples in "
             f"{100 * (worst.zero_fraction or 0):.0f} % of its units."
         ),
         layers=tuple(scale.layer for scale in dead),
@@ -141,7 +141,7 @@ def _dead(tried: DryRun, dead: Sequence[LayerScale], options: Options) -> Findin
     )
 
 
-def _lost(tried: DryRun, first: LayerScale, last: LayerScale, ratio: float, options: Options) -> Finding:
+def _lost(first: LayerScale, last: LayerScale, ratio: float, options: Options) -> Finding:
     is_lost = ratio < 1
     verb = "shrinks" if is_lost else "grows"
     return Finding(
