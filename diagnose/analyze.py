@@ -21,8 +21,6 @@ from diagnose.run import Direction, Run
 
 #: A check that needs more epochs than this looks at a trend; where none could look, the verdict is unknown.
 _TREND_EPOCHS = 2
-#: Families that look at what is there before a training.
-_BEFORE = ("model", "data")
 
 
 @dataclass(frozen=True)
@@ -119,11 +117,12 @@ def analyze(
         A report on the same model and data from before the training: what it says of them is taken over.
     """
     checks = load_checks(selection.families(run)) if checks is None else checks
+    before = {} if audit is None else _taken_over(audit, checks)
     findings: list[Finding] = []
     outcomes: list[Outcome] = []
     with np.errstate(all="ignore"):  # logs hold NaN and infinity, and checks divide by what is zero
         for check in checks:
-            outcome, found = (_taken_over(check, audit) if audit else None) or _look(check, run, selection, live)
+            outcome, found = before.get(check.id) or _look(check, run, selection, live)
             outcomes.append(outcome)
             findings.extend(found)
     findings = _link(findings, checks)
@@ -139,12 +138,19 @@ def analyze(
     )
 
 
-def _taken_over(check: LoadedCheck, audit: RunReport) -> tuple[Outcome, list[Finding]] | None:
-    """Return what a check of the model or the data has said before; None where it did not look."""
-    outcome = next((outcome for outcome in audit.outcomes if outcome.check == check.id), None)
-    if outcome is None or check.family not in _BEFORE:
-        return None
-    return outcome, [finding for finding in audit.findings if finding.check == check.id]
+def _taken_over(audit: RunReport, checks: Sequence[LoadedCheck]) -> dict[str, tuple[Outcome, list[Finding]]]:
+    """Return what each check of the model or the data has said before; what did not look then is not among it."""
+    wanted = _ids_before(checks)
+    told = {o.check: (o, list[Finding]()) for o in audit.outcomes if o.check in wanted}
+    for finding in audit.findings:
+        if finding.check in told:
+            told[finding.check][1].append(finding)
+    return told
+
+
+def _ids_before(checks: Sequence[LoadedCheck]) -> set[str]:
+    """Return the checks that look at what is there before a training."""
+    return {c.id for c in checks if c.family in discovery.BEFORE_TRAINING}
 
 
 def _look(check: LoadedCheck, run: Run, selection: Selection, live: bool) -> tuple[Outcome, list[Finding]]:
@@ -185,7 +191,7 @@ def _link(findings: Iterable[Finding], checks: Sequence[LoadedCheck]) -> list[Fi
     # that dead or saturated layers, or gradients that blow up, make look so.
     # And what is wrong with the model or the data as they were made goes before what came of it.
     seen_inside = {c.id for c in checks if c.family == "layers"}
-    seen_before = {c.id for c in checks if c.family in _BEFORE}
+    seen_before = _ids_before(checks)
     linked.sort(
         key=lambda f: (
             bool(f.caused_by) and f.severity != Severity.INFO,
@@ -205,7 +211,7 @@ def _verdict(
     if worst is not None and worst != Severity.INFO:
         return worst.value
     trend_checks = {c.id for c in checks if c.declaration.needs.min_epochs > _TREND_EPOCHS}
-    telling = {c.id for c in checks if c.family in _BEFORE} if is_planned else trend_checks
+    telling = _ids_before(checks) if is_planned else trend_checks
     looked = any(o.check in telling and o.kind in (OutcomeKind.PASSED, OutcomeKind.FOUND) for o in outcomes)
     if not looked:
         return "unknown"

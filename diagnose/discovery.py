@@ -19,6 +19,8 @@ ENTRY_POINT_GROUP = "kerasdx.checks"
 #: The family of checks that other distributions bring.
 EXTRA_FAMILY = "extra"
 FAMILIES = ("curves", "layers", "model", "data")
+#: Those that look at what is there before a training.
+BEFORE_TRAINING = ("model", "data")
 
 
 @functools.cache

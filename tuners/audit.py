@@ -5,9 +5,8 @@ Whatever goes wrong in the audit itself is its own affair: the training goes on 
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +17,7 @@ from rich.console import Console
 from diagnose.analyze import analyze
 from diagnose.audit import audit
 from diagnose.finding import Severity
+from diagnose.live.passive import generators_put_back
 from diagnose.news import line
 from diagnose.report import RunReport
 from diagnose.sample import DataSample, SplitSample
@@ -57,7 +57,7 @@ class Audit:
 
     def look_at_a_copy(self) -> None:
         """Build the model that the configuration describes, look at it, and forget it."""
-        with suppress(Exception), _generators_put_back():
+        with suppress(Exception), generators_put_back():
             self.look(building.build(self._config, self._data))
 
     def lines(self) -> list[str]:
@@ -93,14 +93,3 @@ def _encoded(sample: DataSample, config: Config, data: Data) -> DataSample:
 def _as_taken(y: Any, encode: Callable[[Any], Any] | None, classes: int) -> Any:
     found = np.asarray(y if encode is None else encode(y))
     return np.eye(classes, dtype=np.float32)[found] if classes and found.ndim == 1 else found
-
-
-@contextmanager
-def _generators_put_back() -> Iterator[None]:
-    """Put back the random state of the process: what follows is to be the same with and without an audit."""
-    python, numpy = random.getstate(), np.random.get_state()
-    try:
-        yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)

@@ -490,7 +490,7 @@ class Monitor(keras.callbacks.Callback):
 
 def _is_of_the_model(finding: Finding) -> bool:
     """Whether a finding is there before any training."""
-    return discovery.family_of(finding.check) in ("model", "data")
+    return discovery.family_of(finding.check) in discovery.BEFORE_TRAINING
 
 
 def _told(error: Exception) -> str:

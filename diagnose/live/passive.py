@@ -44,7 +44,7 @@ def untouched(model: keras.Model, *, generators: bool) -> Iterator[None]:
     losses = [(layer, list(layer._losses), set(layer._loss_ids)) for layer in layers if layer._losses]
     variables = [(variable, variable.numpy()) for layer in layers for variable in _plain_variables(layer)]
     try:
-        with _generators_put_back() if generators else nullcontext(), keras.StatelessScope():
+        with generators_put_back() if generators else nullcontext(), keras.StatelessScope():
             yield
     finally:
         for variable, value in variables:
@@ -70,7 +70,7 @@ def restored(model: keras.Model) -> Iterator[None]:
         variables[id(generator.state.value)] = generator.state.value
     held = [(variable, np.array(variable.numpy())) for variable in variables.values()]
     try:
-        with _generators_put_back():
+        with generators_put_back():
             yield
     finally:
         for variable, value in held:
@@ -89,7 +89,8 @@ def _global_generator() -> Any:
 
 
 @contextmanager
-def _generators_put_back() -> Iterator[None]:
+def generators_put_back() -> Iterator[None]:
+    """Put back the state of the generators of Python and NumPy."""
     python, numpy = random.getstate(), np.random.get_state()
     eager = context.context()
     # The seeds of eager operations are drawn from this; there is no public way to it. TensorFlow keeps the stream of
