@@ -148,7 +148,7 @@ def _text(value: object) -> str:
     return "" if value is None or value != value else str(value)
 
 
-def known_classes(labels: Array) -> Array:
+def _known_classes(labels: Array) -> Array:
     """Return the class labels of those samples that have one."""
     if is_numeric(labels):
         return np.asarray(labels[np.isfinite(labels)])
@@ -157,7 +157,7 @@ def known_classes(labels: Array) -> Array:
 
 def counts_of(labels: Labels) -> tuple[Array, Mapping[Split, NDArray[np.int64]]]:
     """Return the classes of all splits, and how often each has each of them."""
-    known = {split: known_classes(given) for split, given in labels.splits.items()}
+    known = {split: _known_classes(given) for split, given in labels.splits.items()}
     kinds = {given.dtype.kind in "US" for given in known.values()}
     if len(kinds) > 1:  # numbers here and texts there
         known = {split: given.astype(str) for split, given in known.items()}

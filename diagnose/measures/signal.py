@@ -200,16 +200,8 @@ def summed(signal: Signal, layer: Layer) -> Signal | None:
     return Signal(decades, 0.0, (*signal.way, layer.name))
 
 
-@dataclass(frozen=True)
-class Flow:
-    """The signal of each layer, before and behind its activation."""
-
-    before: Mapping[str, Signal]
-    behind: Mapping[str, Signal]
-
-
-def flow(model: Blueprint) -> Flow:
-    """Follow a signal of variance 1 through a model that has just been made.
+def flow(model: Blueprint) -> Mapping[str, Signal]:
+    """Follow a signal of variance 1 through a model that has just been made: layer -> before its activation.
 
     It begins anew at every input, normalization and sum, and behind whatever is not known; frozen layers count as
     not known, for their weights come from elsewhere.
@@ -229,7 +221,7 @@ def flow(model: Blueprint) -> Flow:
             before[layer.name] = made
             made = activated(made, layer.activation)
         behind[layer.name] = made or Signal()
-    return Flow(before, behind)
+    return before
 
 
 def _only_passes(layer: Layer) -> bool:

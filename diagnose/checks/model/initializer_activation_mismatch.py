@@ -98,7 +98,7 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     blueprint = run.model
     if blueprint is None or not blueprint.is_whole:
         return
-    signals = flow(blueprint).before
+    signals = flow(blueprint)
     arriving = {name: signal for name, signal in signals.items() if signal.way and signal.way[-1] == name}
     found = (
         _saturated(blueprint, signals, options)

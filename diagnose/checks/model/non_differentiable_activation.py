@@ -89,13 +89,14 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
         return
     first = steps[0].activation
     share = first.gradient_share if first is not None else 0.0
+    weights = sum(layer.trainable_parameters for layer in lost)
     yield Finding(
         severity=Severity.CRITICAL,
         confidence=0.95,
         summary=(
             f"{first.name if first else ''} of {with_more(steps[0].name, len(steps))} has a derivative at "
-            f"{100 * share:.0f} % of the inputs: {sum(layer.trainable_parameters for layer in lost):,} trainable weights "
-            f"of {len(lost)} layer{'s' if len(lost) > 1 else ''} get no gradient."
+            f"{100 * share:.0f} % of the inputs: {weights:,} trainable weights of {len(lost)} "
+            f"layer{'s' if len(lost) > 1 else ''} get no gradient."
         ),
         layers=tuple(layer.name for layer in steps),
         evidence=(
