@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from diagnose.finding import Severity
+from diagnose.finding import Finding, Severity
 from diagnose.renderers import outline, wording
 from diagnose.renderers.outline import Entry
 from diagnose.report import Report, RunReport
+from diagnose.run import Run
 
 _COMMANDS = {Severity.CRITICAL: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
 _URI = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:")
@@ -33,9 +34,11 @@ def render(report: Report) -> str:
     return "\n".join([*lines, f"kerasdx: {wording.tally(report.runs) if report.runs else 'no runs'}"]) + "\n"
 
 
-def command(name: str, message: Sequence[str], source: str, title: str) -> str:
+def command(name: str, message: Sequence[str], source: str, title: str, line: int | None = None) -> str:
     """Return a workflow command with a message of several lines; `source` is its file where it is one."""
     properties = {"file": source} if _is_file(source) else {}
+    if line is not None:
+        properties["line"] = str(line)
     properties["title"] = title
     written = ",".join(f"{key}={_escape_property(value)}" for key, value in properties.items())
     return f"::{name} {written}::{'%0A'.join(map(_escape, message))}"
@@ -55,7 +58,20 @@ def _annotation(report: RunReport, entry: Entry) -> str:
     if run.title != run.source:
         lines.insert(0, run.title)
     title = f"{finding.check} ({wording.sureness(finding.confidence)})"
-    return command(_COMMANDS[finding.severity], lines, run.source, title)
+    source, line = _place(run, finding)
+    return command(_COMMANDS[finding.severity], lines, source, title, line)
+
+
+def _place(run: Run, finding: Finding) -> tuple[str, int | None]:
+    """Return the file that a finding is about, and the line of it that makes the first of its layers, if that is known.
+
+    The source of a model may be a function, ``my_model.py:build``: its file is what comes before the colon.
+    """
+    file, _, _ = run.source.rpartition(":")
+    if run.model is None or not file.endswith(".py"):
+        return run.source, None
+    lines = [run.model.by_name[name].line for name in finding.layers if name in run.model.by_name]
+    return file, min((line for line in lines if line is not None), default=None)
 
 
 def _escape(text: str) -> str:

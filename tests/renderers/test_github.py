@@ -1,7 +1,11 @@
 """The report as workflow commands of GitHub Actions."""
 
+import dataclasses
+
+from diagnose.analyze import analyze
 from diagnose.renderers import github
 from diagnose.report import Report, SourceError
+from tests import blueprints
 from tests.renderers import samples
 
 
@@ -42,3 +46,22 @@ def test_only_a_file_is_named_as_file() -> None:
 
 def test_a_healthy_run_is_no_annotation() -> None:
     assert github.render(samples.single(samples.healthy_run())) == "kerasdx: 1 run: 1 healthy\n"
+
+
+def test_what_is_found_in_a_model_stands_at_the_line_that_makes_the_layer() -> None:
+    sick = blueprints.model(
+        blueprints.dense(64, "relu", line=7),
+        blueprints.dense(1, "softmax", given=64, line=8),
+        loss="binary_crossentropy",
+    )
+    run = dataclasses.replace(blueprints.planned(sick), source="models/my_model.py:build")
+    first, *_ = github.render(Report((analyze(run),))).splitlines()
+
+    assert first.startswith("::error file=models/my_model.py,line=8,title=output-activation-mismatch")
+
+
+def test_a_model_of_a_module_is_no_file() -> None:
+    sick = blueprints.model(blueprints.dense(1, "softmax"), loss="binary_crossentropy")
+    run = dataclasses.replace(blueprints.planned(sick), source="package.module:build")
+
+    assert github.render(Report((analyze(run),))).startswith("::error title=")
