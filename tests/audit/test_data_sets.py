@@ -175,7 +175,7 @@ class TestTfData:
 
 
 def test_windows_of_a_series_belong_together():
-    series = np.cumsum(RNG.normal(size=200))
+    series = np.cumsum(np.random.default_rng(1).normal(size=200))
     settings: dict[str, Any] = {"sequence_length": 20, "batch_size": 16}
     assert sample(keras.utils.timeseries_dataset_from_array(series, series[20:], **settings)).is_sequence
     assert not sample(dataset().batch(32)).is_sequence
@@ -200,7 +200,7 @@ class TestRandomValidation:
         assert np.abs(first - second).mean() < 0.2
 
     def test_shuffled_and_larger_than_the_sample(self):
-        x = RNG.normal(size=(5000, 4)).astype("float32")
+        x = np.random.default_rng(1).normal(size=(5000, 4)).astype("float32")
         shuffled = dataset(x, np.arange(5000)).shuffle(5000)
         assert not again(shuffled.batch(50))[1].size
         first, second = again(shuffled.batch(50).map(noisy))
@@ -208,7 +208,7 @@ class TestRandomValidation:
 
     def test_keras_layers_that_augment(self):
         flip = keras.layers.RandomFlip(seed=1)
-        pictures = RNG.random((40, 6, 6, 1)).astype("float32")
+        pictures = np.random.default_rng(1).random((40, 6, 6, 1)).astype("float32")
         first, second = again(dataset(pictures, Y[:40]).batch(8).map(lambda x, y: (flip(x, training=True), y)))
         is_changed = (first != second).any(axis=(1, 2, 3))
         assert 0.3 < is_changed.mean() <= 1.0
@@ -260,10 +260,11 @@ class TestPyDataset:
 class TestFolders:
     @pytest.fixture
     def folder(self, tmp_path: Path) -> Path:
+        rng = np.random.default_rng(1)
         for label in ("cat", "dog"):
             (tmp_path / label).mkdir()
             for number in range(20):
-                picture = RNG.integers(0, 255, (8, 9, 3)).astype("uint8")
+                picture = rng.integers(0, 255, (8, 9, 3)).astype("uint8")
                 keras.utils.save_img(tmp_path / label / f"{number}.png", picture)
         return tmp_path
 
