@@ -140,10 +140,10 @@ def inputs_of(model: keras.Model, data: DataSample, at: Array) -> Any:
     elif set(names) == set(given):
         arrays = [given[name] for name in names]
     elif not names:  # it was not made of tensors, and says itself what it takes
-        return {name: as_tensor(array[at]) for name, array in given.items()}
+        return {name: _as_tensor(array[at]) for name, array in given.items()}
     else:
         arrays = list(given.values())
-    return _packed(getattr(model, "_inputs_struct", None), [as_tensor(array[at]) for array in arrays])
+    return _packed(getattr(model, "_inputs_struct", None), [_as_tensor(array[at]) for array in arrays])
 
 
 def labels_of(model: keras.Model, data: DataSample, at: Array, outputs: Any) -> Any:
@@ -155,7 +155,7 @@ def labels_of(model: keras.Model, data: DataSample, at: Array, outputs: Any) -> 
     names = sorted(outputs) if isinstance(outputs, Mapping) else list(getattr(model, "output_names", None) or ())
     if len(arrays) > 1 and set(names) == set(given):
         arrays = [given[name] for name in names]
-    return _packed(outputs, [as_tensor(array[at]) for array in arrays])
+    return _packed(outputs, [_as_tensor(array[at]) for array in arrays])
 
 
 def made_up_inputs(model: keras.Model, count: int, rng: np.random.Generator) -> Any:
@@ -163,14 +163,14 @@ def made_up_inputs(model: keras.Model, count: int, rng: np.random.Generator) -> 
     wanted = list(_wanted(model))
     if not wanted:
         return None
-    arrays = [as_tensor(_drawn(model, tensor, shape, dtype, count, rng)) for tensor, shape, dtype in wanted]
+    arrays = [_as_tensor(_drawn(model, tensor, shape, dtype, count, rng)) for tensor, shape, dtype in wanted]
     return _packed(getattr(model, "_inputs_struct", None), arrays)
 
 
 def made_up_labels(model: keras.Model, outputs: Any, rng: np.random.Generator) -> Any:
     """Return random labels for what a model has put out; None of outputs that are not trained."""
     arrays = [
-        None if loss is None else as_tensor(loss.labels(np.asarray(output), rng))
+        None if loss is None else _as_tensor(loss.labels(np.asarray(output), rng))
         for loss, output in zip(loss_functions(model, outputs), keras.tree.flatten(outputs), strict=True)
     ]
     return _packed(outputs, arrays)
@@ -181,7 +181,7 @@ def fixed_size(model: keras.Model) -> int | None:
     return next((shape[0] for _, shape, _ in _wanted(model) if shape and shape[0]), None)
 
 
-def as_tensor(array: Array) -> Any:
+def _as_tensor(array: Array) -> Any:
     """Return an array as TensorFlow takes it; text, of whatever type, as strings."""
     if array.dtype.kind in "OUS":
         array = array.astype(str)

@@ -66,7 +66,7 @@ def mend(loaded: Loaded, report: RunReport, look: Callable[[Loaded], Run]) -> Me
     work = _Source(loaded) if loaded.format == PYTHON else _Configuration(loaded)
     current, made, tried, refused = report, list[Edit](), list[Edit](), list[str]()
     for _ in range(_ROUNDS):
-        edits = safe_edits(current, tried)
+        edits = _safe_edits(current, tried)
         if not edits:
             break
         tried += edits
@@ -87,7 +87,7 @@ def mend(loaded: Loaded, report: RunReport, look: Callable[[Loaded], Run]) -> Me
     return Mended((*done, *lines), work.difference, current)
 
 
-def safe_edits(report: RunReport, tried: Sequence[Edit] = ()) -> list[Edit]:
+def _safe_edits(report: RunReport, tried: Sequence[Edit] = ()) -> list[Edit]:
     """Return what the first safe fix of each fault changes and was not tried, causes first, each setting once.
 
     What is worth knowing and no fault has its turn once no fault has an edit: mending one may take its ground away.

@@ -169,7 +169,7 @@ def activation_of(described: Any) -> Activation | None:
         return activation_of(described.forward_layer)
     if is_user_written(described):
         return None
-    if isinstance(described, keras.layers.Softmax) or is_operation(described, "Softmax"):
+    if isinstance(described, keras.layers.Softmax) or _is_operation(described, "Softmax"):
         return Activation("softmax", Curve.SOFTMAX, 0.0, 1.0)
     if isinstance(described, keras.layers.PReLU):
         return Activation("prelu", Curve.RECTIFIER_LIKE)
@@ -266,7 +266,7 @@ def is_user_written(operation: keras.Operation) -> bool:
     return not str(getattr(type(operation).call, "__module__", "")).startswith("keras.")
 
 
-def is_operation(operation: Any, name: str) -> bool:
+def _is_operation(operation: Any, name: str) -> bool:
     """Whether it is Keras' operation of that name in a functional graph, and no layer."""
     return type(operation).__name__ == name and not isinstance(operation, keras.Layer)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import inspect
 import math
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -26,6 +25,7 @@ from diagnose.audit.configuration import plain_settings
 from diagnose.audit.functions import activation_of, is_user_written
 from diagnose.audit.tracing import inputs_as_built, nodes_put_back, trace
 from diagnose.blueprint import Activation, Blueprint, Curve, Initializer, Layer, Loss, Output, Shape
+from diagnose.live.anatomy import names_of
 from diagnose.live.facts import called, initializer_of, settings_of
 
 #: More numbers than these under a penalty are not summed up.
@@ -422,21 +422,8 @@ def _has_own(model: keras.Model, method: str) -> bool:
 # The layers
 
 
-def _names(parts: Sequence[_Part]) -> list[str]:
-    """Return a name for each part: its own, with those of its containers where two share one."""
-    counts = Counter(part.operation.name for part in parts)
-    taken: dict[str, None] = {}
-    for part in parts:
-        own = str(part.operation.name)
-        name = own if counts[own] == 1 else "/".join((*part.containers, own))
-        while name in taken:  # two blocks of one's own may bear one name as well
-            name += "'"
-        taken[name] = None
-    return list(taken)
-
-
 def _layers(model: keras.Model, parts: Sequence[_Part], lines: Mapping[int, int]) -> tuple[Layer, ...]:
-    names = _names(parts)
+    names = names_of([(part.operation, part.containers) for part in parts])
     by_part = {id(part): name for part, name in zip(parts, names, strict=True)}
     trained = _told(lambda: {id(variable) for variable in model.trainable_variables}, set[int]())
     fields: dict[int, Field | None] = {}

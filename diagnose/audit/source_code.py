@@ -86,7 +86,7 @@ def make(name: str, text: str | None = None) -> Made:
     return Made(model, Path(path), MappingProxyType(lines), tuple(layer for layer, _ in made))
 
 
-def builders(path: Path) -> list[str]:
+def _builders(path: Path) -> list[str]:
     """Return the names in a source file that look like they make a model; the file is read and not run."""
     try:
         with path.open("rb") as stream:
@@ -158,13 +158,13 @@ def _is_hypermodel(found: Any) -> bool:
 
 def _suggestion(path: Path, name: str) -> str:
     where = name.rpartition(":")[0]
-    names = builders(path)
+    names = _builders(path)
     return f"did you mean {' or '.join(f'{where}:{one}' for one in names)}?" if names else ""
 
 
 def how_to_name(path: Path) -> ReadError:
     """Return the error that says how to name the function in a source file."""
-    names = builders(path)
+    names = _builders(path)
     example = " or ".join(f"{path}:{name}" for name in names) if names else f"{path}:build"
     return ReadError(
         "is Python code, which runs only where its function is named",

@@ -7,7 +7,7 @@ named and not the backbone alone. A recurrent layer is one layer: its cell is no
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -44,15 +44,9 @@ def layers_of(model: keras.Model) -> tuple[WatchedLayer, ...]:
     """Return every layer and operation of a model that can be watched, input first, each once."""
     found: list[tuple[keras.Operation, tuple[str, ...]]] = [(model, ())] if _own_variables(model) else []
     found += _walk(model, (), set())
-    names = Counter(operation.name for operation, _ in found)
     trainable = {id(variable) for variable in model.trainable_variables}
     watched = []
-    taken: set[str] = set()
-    for operation, containers in found:
-        name = operation.name if names[operation.name] == 1 else "/".join((*containers, operation.name))
-        while name in taken:  # two blocks of one's own may bear one name as well
-            name += "'"
-        taken.add(name)
+    for name, (operation, _) in zip(names_of(found), found, strict=True):
         variables = _own_variables(operation)
         watched.append(
             WatchedLayer(
@@ -63,6 +57,18 @@ def layers_of(model: keras.Model) -> tuple[WatchedLayer, ...]:
             )
         )
     return tuple(watched)
+
+
+def names_of(found: Sequence[tuple[keras.Operation, tuple[str, ...]]]) -> list[str]:
+    """Return a name for each layer: its own, with those of its containers where two share one."""
+    counts = Counter(operation.name for operation, _ in found)
+    taken: dict[str, None] = {}
+    for operation, containers in found:
+        name = str(operation.name) if counts[operation.name] == 1 else "/".join((*containers, operation.name))
+        while name in taken:  # two blocks of one's own may bear one name as well
+            name += "'"
+        taken[name] = None
+    return list(taken)
 
 
 def _walk(

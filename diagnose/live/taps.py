@@ -29,9 +29,6 @@ from diagnose.live.patch import Patch
 _SUM, _LARGEST, _FINITE, _SEEN, _RATIOS, _MOVES, _WEIGHT = range(7)
 _ROWS = 7
 
-#: So many steps at the beginning of a training are sampled one by one: an explosion often takes no more.
-DENSE_STEPS = 10
-
 
 class LayerSample(NamedTuple):
     """What the sampled steps of one epoch add up to for one layer.
