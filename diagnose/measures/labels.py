@@ -11,22 +11,12 @@ from numpy.typing import NDArray
 
 from diagnose.blueprint import Blueprint, Output
 from diagnose.measures.encoding import drawn, is_numeric
+from diagnose.measures.losses import Family, family_of
 from diagnose.run import Run, Split
 from diagnose.sample import Array, DataSample
 
-#: Losses of Keras that are made for each kind of label.
-CLASS_LOSSES = frozenset(
-    {
-        "sparse_categorical_crossentropy", "categorical_crossentropy", "binary_crossentropy", "hinge", "squared_hinge",
-        "categorical_hinge", "binary_focal_crossentropy", "categorical_focal_crossentropy", "kl_divergence",
-    }
-)  # fmt: skip
-REGRESSION_LOSSES = frozenset(
-    {
-        "mean_squared_error", "mean_absolute_error", "mean_absolute_percentage_error", "huber", "log_cosh", "poisson",
-        "mean_squared_logarithmic_error", "mse", "mae", "mape", "msle", "logcosh",
-    }
-)  # fmt: skip
+#: Losses that are made for classes, one or several a sample.
+_OF_CLASSES = (Family.SPARSE, Family.CATEGORICAL, Family.BINARY, Family.HINGE)
 #: Whole numbers with more values than this are amounts where nobody says otherwise.
 _MOST_CLASSES = 1000
 _MOST_LABELS = 20_000
@@ -95,31 +85,31 @@ def labels_of(run: Run) -> Iterator[Labels]:
 
 
 def _kind(array: Array, output: Output | None) -> Kind:
-    loss = output.loss.name if output is not None and output.loss is not None else ""
+    family = family_of(output.loss) if output is not None else None
     values = array[drawn(len(array), _MOST_LABELS)]
     if values.ndim > 2:
         return Kind.DENSE
     if values.ndim == 2 and values.shape[1] != 1:
-        return _kind_of_rows(values, loss)
+        return _kind_of_rows(values, family)
     if not is_numeric(values):
         return Kind.CLASSES if values.dtype.kind in "OUS" else Kind.EMPTY
-    if loss in REGRESSION_LOSSES:
+    if family is Family.REGRESSION:
         return Kind.REGRESSION
-    return Kind.CLASSES if loss in CLASS_LOSSES or _are_class_numbers(values.ravel()) else Kind.REGRESSION
+    return Kind.CLASSES if family in _OF_CLASSES or _are_class_numbers(values.ravel()) else Kind.REGRESSION
 
 
-def _kind_of_rows(values: Array, loss: str) -> Kind:
+def _kind_of_rows(values: Array, family: Family | None) -> Kind:
     if not values.shape[1]:
         return Kind.EMPTY
     if not is_numeric(values):
         return Kind.DENSE
     finite = values[np.isfinite(values).all(axis=1)]
     is_binary = bool(len(finite)) and bool(np.isin(finite, (0, 1)).all())
-    if is_binary and loss not in REGRESSION_LOSSES:
+    if is_binary and family is not Family.REGRESSION:
         return Kind.CLASSES if bool((finite.sum(axis=1) == 1).all()) else Kind.MULTI_LABEL
-    if loss in ("categorical_crossentropy", "kl_divergence"):  # soft labels: mixed, or smoothed
+    if family is Family.CATEGORICAL:  # soft labels: mixed, or smoothed
         return Kind.CLASSES
-    return Kind.DENSE if loss.startswith("sparse") else Kind.REGRESSION
+    return Kind.DENSE if family is Family.SPARSE else Kind.REGRESSION
 
 
 def _are_class_numbers(values: Array) -> bool:

@@ -1,8 +1,8 @@
-"""What an output is to be trained to: the family of its loss, the form of its labels, and whether they can meet."""
+"""What an output is to be trained to: the form of its labels, and whether they and its loss can meet."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -11,55 +11,13 @@ import numpy as np
 from diagnose.blueprint import Loss, Output, Shape
 from diagnose.measures.encoding import is_numeric
 from diagnose.measures.labels import output_of
+from diagnose.measures.losses import Family, family_of
 from diagnose.run import Run, Split
 from diagnose.sample import Array
 
-
-class Family(StrEnum):
-    """Losses that take the same labels and the same output."""
-
-    #: Numbers of classes against K probabilities.
-    SPARSE = "sparse"
-    #: A row of K per sample against K probabilities that sum to 1.
-    CATEGORICAL = "categorical"
-    #: Zeros and ones against as many probabilities, each by itself.
-    BINARY = "binary"
-    #: Any number against a number.
-    REGRESSION = "regression"
-    #: -1 and 1 against a score.
-    HINGE = "hinge"
-    #: Shares of overlap of masks between 0 and 1.
-    OVERLAP = "overlap"
-
-
-_FAMILIES: Mapping[str, Family] = {
-    "sparse_categorical_crossentropy": Family.SPARSE,
-    "categorical_crossentropy": Family.CATEGORICAL,
-    "categorical_focal_crossentropy": Family.CATEGORICAL,
-    "categorical_generalized_cross_entropy": Family.CATEGORICAL,
-    "kl_divergence": Family.CATEGORICAL,
-    "binary_crossentropy": Family.BINARY,
-    "binary_focal_crossentropy": Family.BINARY,
-    "mean_squared_error": Family.REGRESSION,
-    "mean_absolute_error": Family.REGRESSION,
-    "mean_absolute_percentage_error": Family.REGRESSION,
-    "mean_squared_logarithmic_error": Family.REGRESSION,
-    "huber": Family.REGRESSION,
-    "log_cosh": Family.REGRESSION,
-    "poisson": Family.REGRESSION,
-    "hinge": Family.HINGE,
-    "squared_hinge": Family.HINGE,
-    "dice": Family.OVERLAP,
-    "tversky": Family.OVERLAP,
-}
 #: Labels that are looked at; the rest of a larger sample is like them.
 _MOST = 200_000
 _ROUNDING = 1e-4
-
-
-def family_of(loss: Loss | None) -> Family | None:
-    """Return the family of a loss of Keras'; None for others."""
-    return None if loss is None or loss.is_custom else _FAMILIES.get(loss.name)
 
 
 class Form(StrEnum):

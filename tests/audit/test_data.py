@@ -6,7 +6,6 @@ import datetime
 import random
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ import pandas as pd
 import pytest
 
 from diagnose.audit import data_streams
-from diagnose.audit.data import MOST_BYTES, MOST_SAMPLES, SECONDS, sample
+from diagnose.audit.data import MOST_SAMPLES, sample
 from diagnose.audit.data_reading import are_windows, spread
 from diagnose.readers.base import ReadError
 from diagnose.run import Split
@@ -470,9 +469,3 @@ def test_what_a_pipeline_draws_at_random_is_seen_though_a_seed_hides_it() -> Non
     noisy = plain.map(lambda x, y: (tf.image.random_brightness(x, 0.3), y)).batch(4)
     assert sample(noisy).training.random_operations
     assert sample(plain.shuffle(8).map(lambda x, y: (x / 2, y)).batch(4)).training.random_operations == ()
-
-
-def test_the_page_tells_how_much_is_read() -> None:
-    page = " ".join((Path(__file__).parents[2] / "docs" / "audit.md").read_text(encoding="utf-8").split())
-    assert f"At most {MOST_SAMPLES:,} samples of each split" in page
-    assert f"at most {MOST_BYTES // 1_000_000} MB and {SECONDS:g} seconds for what comes in batches" in page

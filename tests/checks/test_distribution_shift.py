@@ -100,7 +100,7 @@ def test_targets_that_grow_with_time():
 
 def test_targets_that_differ_no_more_than_groups_do_are_worth_knowing():
     y = RNG.normal(size=N)
-    y[480:] += 0.75
+    y[480:] += 0.65
     (found,) = look(RNG.normal(size=(N, 4)), y)
     assert found.severity is Severity.INFO
     assert "a split by groups or by time looks like this too" in found.summary

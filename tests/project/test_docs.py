@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 
 from diagnose import discovery, explain, settings
+from diagnose.audit.data import MOST_BYTES, MOST_SAMPLES, SECONDS
 from diagnose.check import load_checks
 from diagnose.fix import PATHS
 from diagnose.readers import read
@@ -128,6 +129,12 @@ def test_every_format_is_described() -> None:
     readers = (ROOT / "diagnose" / "readers").rglob("*.py")
     names = {name for path in readers for name in re.findall(r'^FORMAT = "(.+)"$', path.read_text(), re.MULTILINE)}
     assert names == set(re.findall(r"^\| \[.*?\]\(#\S+\) \| `(.+?)` \|", FORMATS, re.MULTILINE))
+
+
+def test_the_page_on_audits_tells_how_much_is_read() -> None:
+    page = " ".join((ROOT / "docs" / "audit.md").read_text(encoding="utf-8").split())
+    assert f"At most {MOST_SAMPLES:,} samples of each split" in page
+    assert f"at most {MOST_BYTES // 1_000_000} MB and {SECONDS:g} seconds for what comes in batches" in page
 
 
 def test_the_json_example_is_of_the_schema() -> None:

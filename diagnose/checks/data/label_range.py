@@ -44,7 +44,7 @@ from diagnose.finding import Comparison, Finding, Severity
 from diagnose.fix import Fix
 from diagnose.measures.encoding import is_numeric
 from diagnose.measures.labels import Kind, Labels, labels_of, output_of
-from diagnose.measures.targets import Family, family_of
+from diagnose.measures.losses import Family, family_of
 from diagnose.remedies import data as remedies
 from diagnose.remedies import model as model_remedies
 from diagnose.run import FloatArray, Run, Split

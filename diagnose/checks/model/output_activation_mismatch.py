@@ -46,7 +46,8 @@ from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.finding import Comparison, Finding, Severity
 from diagnose.fix import Edit, Fix
 from diagnose.measures.architecture import NOISES, WEIGHTED, next_weighted, width_out
-from diagnose.measures.targets import Family, Form, Misfit, Target, family_of, losses_of, misfit, target_of
+from diagnose.measures.losses import Family, family_of
+from diagnose.measures.targets import Form, Misfit, Target, losses_of, misfit, target_of
 from diagnose.remedies import layers, model, training
 from diagnose.run import Run
 
