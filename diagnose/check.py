@@ -30,14 +30,70 @@ _HOW_TO_LOG = {
     "val_metric": "compile with a metric and pass validation_data to fit",
     "learning_rate": "log the learning rate (Keras logs it where a schedule or ReduceLROnPlateau changes it)",
 }
-_HOW_TO_SHOW = {
-    "model": ("no model", "name it: diagnose MODEL, or --model MODEL beside --data"),
-    "compiled": ("the model is not compiled", "compile it before it is saved or returned"),
-    "data": ("no data", "name it: --data DATA"),
-    "labels": ("no labels in the data", "name them: --target COLUMN, or give (x, y)"),
-    "validation": ("no validation data", "give a split of its own: x_val and y_val"),
-    "dry_run": ("nothing was computed", "--dry-run does so, in seconds"),
-    "batch_size": (
+
+
+@dataclass(frozen=True)
+class Beforehand:
+    """Something that a check can need and that is there before the training.
+
+    Parameters
+    ----------
+    words
+        What it is, as the documentation names it.
+    is_known
+        Whether it is known of a run.
+    lack, how
+        What is said where it is not, and how it is shown.
+    """
+
+    words: str
+    is_known: Callable[[Run], bool]
+    lack: str
+    how: str
+
+
+def _is_compiled(run: Run) -> bool:
+    return run.model is not None and any(output.loss for output in run.model.outputs)
+
+
+def _has_batch_size(run: Run) -> bool:
+    model, data = run.model, run.data
+    return any((model and model.batch_size, data and data.batch_size, run.config.get("batch_size")))
+
+
+#: What `Needs.before` may name.
+BEFOREHAND: Mapping[str, Beforehand] = {
+    "model": Beforehand(
+        "a model",
+        lambda run: run.model is not None,
+        "no model",
+        "name it: diagnose MODEL, or --model MODEL beside --data",
+    ),
+    "compiled": Beforehand(
+        "a compiled model", _is_compiled, "the model is not compiled", "compile it before it is saved or returned"
+    ),
+    "data": Beforehand("data", lambda run: run.data is not None, "no data", "name it: --data DATA"),
+    "labels": Beforehand(
+        "labels",
+        lambda run: run.data is not None and bool(run.data.training.labels),
+        "no labels in the data",
+        "name them: --target COLUMN, or give (x, y)",
+    ),
+    "validation": Beforehand(
+        "validation or test data",
+        lambda run: run.data is not None and len(run.data.splits) > 1,
+        "no validation data",
+        "give a split of its own: x_val and y_val",
+    ),
+    "dry_run": Beforehand(
+        "a dry run (--dry-run)",
+        lambda run: run.dry_run is not None,
+        "nothing was computed",
+        "--dry-run does so, in seconds",
+    ),
+    "batch_size": Beforehand(
+        "the batch size",
+        _has_batch_size,
         "no batch size",
         "--batch-size N tells it, and so do data that come in batches (tf.data, PyDataset)",
     ),
@@ -57,8 +113,7 @@ class Needs:
     min_epochs
         The fewest epochs from which the check can say anything.
     before
-        What must be known before the training: ``model``, ``compiled`` (a model with a loss), ``data``, ``labels``,
-        ``validation`` (a second split, be it the test set), ``dry_run``, ``batch_size``.
+        What must be known before the training, as `BEFOREHAND` names it.
     """
 
     any_of: tuple[tuple[str, ...], ...] = ()
@@ -67,15 +122,16 @@ class Needs:
     before: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        unknown = set(self.before) - set(_HOW_TO_SHOW)
+        unknown = set(self.before) - set(BEFOREHAND)
         if unknown:
-            raise ValueError(f"a check can need {', '.join(_HOW_TO_SHOW)}, and not {', '.join(sorted(unknown))}")
+            raise ValueError(f"a check can need {', '.join(BEFOREHAND)}, and not {', '.join(sorted(unknown))}")
 
     def missing(self, run: Run) -> str:
         """Return what is missing and how to log it, or an empty string where nothing is."""
         for name in self.before:
-            if not _is_known(run, name):
-                return "; ".join(_HOW_TO_SHOW[name])
+            needed = BEFOREHAND[name]
+            if not needed.is_known(run):
+                return f"{needed.lack}; {needed.how}"
         absent = [s for s in self.statistics if s not in run.layers]
         if absent:
             how = 'the callback Monitor("run.csv") logs it (or log a column STATISTIC/LAYER of each layer)'
@@ -102,21 +158,6 @@ class Needs:
     def _shortest(run: Run, roles: tuple[str, ...]) -> int:
         found = [run.get(role) for role in roles]
         return min((len(s) if s is not None else 0) for s in found)
-
-
-def _is_known(run: Run, name: str) -> bool:
-    """Whether something that is there before the training is known of a run."""
-    model, data = run.model, run.data
-    known = {
-        "model": model is not None,
-        "compiled": model is not None and any(output.loss for output in model.outputs),
-        "data": data is not None,
-        "labels": data is not None and bool(data.training.labels),
-        "validation": data is not None and len(data.splits) > 1,
-        "dry_run": run.dry_run is not None,
-        "batch_size": any((model and model.batch_size, data and data.batch_size, run.config.get("batch_size"))),
-    }
-    return known[name]
 
 
 class Fault(StrEnum):

@@ -9,20 +9,10 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from diagnose.check import LoadedCheck, Needs
+from diagnose.check import BEFOREHAND, LoadedCheck, Needs
 
 SECTIONS = ("What it detects", "How it is detected", "Why it matters", "How to fix", "References")
 
-#: What may be needed before a training, in words.
-_BEFORE = {
-    "model": "a model",
-    "compiled": "a compiled model",
-    "data": "data",
-    "labels": "labels",
-    "validation": "validation or test data",
-    "dry_run": "a dry run (--dry-run)",
-    "batch_size": "the batch size",
-}
 _INDENT = "  "
 _LITERAL = re.compile(r"(`{1,2})(.+?)\1", re.DOTALL)
 _BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
@@ -110,7 +100,7 @@ def describe_needs(needs: Needs) -> str:
     series = ", or ".join(" and ".join(roles) for roles in needs.any_of)
     statistics = " and ".join(f"{name} of the layers" for name in needs.statistics)
     epochs = f"{needs.min_epochs} epochs" if needs.min_epochs > 1 else ""
-    before = " and ".join(_BEFORE[name] for name in needs.before)
+    before = " and ".join(BEFOREHAND[name].words for name in needs.before)
     return "; ".join(part for part in (before, series, statistics, epochs) if part) or "any log"
 
 

@@ -22,6 +22,7 @@ from PIL import Image
 from diagnose.audit import data_arrays, data_streams, data_values
 from diagnose.audit.data import sample
 from diagnose.audit.data_reading import SECONDS, Limit, are_windows, spread
+from diagnose.audit.quiet import import_tensorflow
 from diagnose.readers.base import ReadError
 from diagnose.run import Split
 from diagnose.sample import DataSample, SplitSample
@@ -121,6 +122,7 @@ def _of_function(name: str, config: Config) -> DataSample:
     Two data sets are for training and test there, and not, as `diagnose.audit.data.sample` has them, for training and
     validation.
     """
+    import_tensorflow()  # before a module of the user's does, with TensorFlow's monologue
     found = user.call(name, config)
     if isinstance(found, Data):
         return sample_of(found)

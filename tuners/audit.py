@@ -5,8 +5,10 @@ Whatever goes wrong in the audit itself is its own affair: the training goes on 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+import os
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -47,9 +49,9 @@ class Audit:
 
     def look(self, model: keras.Model) -> None:
         """Look at a model that is ready for its training; it stays as it is, to the last bit."""
-        with suppress(Exception):
+        with _aside():
             sample = None
-            with suppress(Exception):  # the model says something without data too
+            with _aside():  # the model says something without data too
                 sample = _encoded(sample_of(self._data), self._config, self._data)
             self.report = analyze(audit(model, sample, batch_size=self._config.data.batch_size))
             for text in self.lines():
@@ -57,7 +59,7 @@ class Audit:
 
     def look_at_a_copy(self) -> None:
         """Build the model that the configuration describes, look at it, and forget it."""
-        with suppress(Exception), generators_put_back():
+        with _aside(), generators_put_back():
             self.look(building.build(self._config, self._data))
 
     def lines(self) -> list[str]:
@@ -76,6 +78,16 @@ class Audit:
             "verdict": self.report.verdict,
             "findings": [{"check": f.check, "severity": str(f.severity), "summary": f.summary} for f in found],
         }
+
+
+@contextmanager
+def _aside() -> Iterator[None]:
+    """Let nothing that goes wrong meanwhile end the training; KERASDX_DEBUG shows it."""
+    try:
+        yield
+    except Exception:
+        if os.environ.get("KERASDX_DEBUG"):
+            traceback.print_exc()
 
 
 def _encoded(sample: DataSample, config: Config, data: Data) -> DataSample:

@@ -17,7 +17,8 @@ FORMAT = "keras-model"
 _ZIP = b"PK\x03\x04"
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
-_SUFFIXES = (".keras", ".h5", ".hdf5")
+#: What names a stored model.
+SUFFIXES = (".keras", ".h5", ".hdf5")
 #: What an archive of Keras begins with; Keras writes them in this order.
 _ENTRIES = (b"metadata.json", b"config.json", b"model.weights.h5")
 _CONFIG = re.compile(r'"class_name"\s*:')
@@ -43,7 +44,7 @@ def matches(document: Document) -> bool:
     if head.startswith(_ZIP):
         return path.suffix == ".keras" or sum(name in head for name in _ENTRIES) > 1
     if head.startswith(_PICKLES):
-        return path.suffix in _SUFFIXES
+        return path.suffix in SUFFIXES
     return head.startswith(_HDF5) or _is_config(document)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from diagnose.readers import RECOGNISED, ReadError, format_of, read
+from diagnose.readers import RECOGNISED, ReadError, format_of, keras_model, read
 from diagnose.readers.base import Document
 from diagnose.readers.curves import is_setup_file
 from diagnose.readers.table import sniff
@@ -50,12 +50,15 @@ class Found:
         False where the search stopped at its bounds.
     empty
         How many files named like a log have nothing in them.
+    model
+        The first file named like a stored model, which is looked at only where it is named itself.
     """
 
     sources: list[str] = field(default_factory=list)
     looked_at: int = 0
     complete: bool = True
     empty: int = 0
+    model: str | None = None
 
     @property
     def shortfall(self) -> str:
@@ -97,6 +100,8 @@ def resolve(argument: str) -> Found:
             f"is a folder without a training log, but {files} nothing in it yet",
             "has the training written its first epoch?",
         )
+    if found.model is not None:
+        raise ReadError("is a folder without a training log", f"a model in it is named itself: diagnose {found.model}")
     raise ReadError("is a folder without a training log", f"diagnose reads {RECOGNISED}")
 
 
@@ -139,6 +144,8 @@ def _walk(folder: Path, depth: int, visited: set[tuple[int, int]], found: Found)
             found.sources.append(str(path))
         elif path.suffix.lower() in _SUFFIXES and _is_empty(path):
             found.empty += 1
+        elif path.suffix.lower() in keras_model.SUFFIXES and found.model is None:
+            found.model = str(path)
 
 
 def _leaves_files(module: object) -> bool:

@@ -141,6 +141,11 @@ class TestExpand:
         with pytest.raises(ReadError, match="without a training log; diagnose reads Keras CSVLogger"):
             expand(str(tmp_path))
 
+    def test_a_folder_of_models_alone_tells_that_a_model_is_named_itself(self, tmp_path):
+        (tmp_path / "best.keras").write_bytes(b"PK")
+        with pytest.raises(ReadError, match=r"without a training log; a model in it is named itself: .*best\.keras"):
+            expand(str(tmp_path))
+
     def test_a_loop_of_symbolic_links_ends(self, tmp_path):
         (tmp_path / "a").mkdir()
         (tmp_path / "a" / "run.csv").write_text(CSV)

@@ -59,6 +59,17 @@ def test_an_audit_that_fails_is_its_own_affair(monkeypatch):
     assert (audit.result(), told) == (None, "")
 
 
+def test_what_failed_is_shown_to_who_looks_for_it(monkeypatch, capsys):
+    def fails(*arguments, **more):
+        raise RuntimeError("nothing to see")
+
+    monkeypatch.setattr(audits, "audit", fails)
+    monkeypatch.setenv("KERASDX_DEBUG", "1")
+    data = load_data(IRIS)
+    looked(build(IRIS, data), IRIS, data)
+    assert "RuntimeError: nothing to see" in capsys.readouterr().err
+
+
 def test_a_copy_leaves_the_random_state_alone():
     data, before = load_data(IRIS), np.random.get_state()[1].tobytes()
     audit = Audit(IRIS, data, Console(quiet=True))
