@@ -18,7 +18,7 @@ from rich.console import Console
 
 from diagnose.analyze import analyze
 from diagnose.audit import audit
-from diagnose.finding import Severity
+from diagnose.finding import Finding, Severity
 from diagnose.live.passive import generators_put_back
 from diagnose.news import line
 from diagnose.report import RunReport
@@ -66,8 +66,22 @@ class Audit:
         """Return a line for each finding that is a warning or worse."""
         if self.report is None:
             return []
-        told = [finding for finding in self.report.findings if finding.severity.rank >= Severity.WARNING.rank]
-        return [f"  {line(finding, self.report.run, prefix='audit')}" for finding in told]
+        return [f"  {line(finding, self.report.run, prefix='audit')}" for finding in self._told]
+
+    def joined(self, trained: RunReport) -> RunReport:
+        """Return the report on the training with what was found before it, where a line of that was told.
+
+        So a fault of the log names what it began with as its cause.
+        """
+        if self.report is None or not self._told:
+            return trained
+        before = self.report.run
+        return analyze(replace(trained.run, model=before.model, data=before.data), audit=self.report)
+
+    @property
+    def _told(self) -> list[Finding]:
+        found = self.report.findings if self.report is not None else ()
+        return [finding for finding in found if finding.severity.rank >= Severity.WARNING.rank]
 
     def result(self) -> dict[str, Any] | None:
         """Return what is to be kept of it, ready for JSON; None where nothing was looked at."""

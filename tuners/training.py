@@ -14,6 +14,7 @@ from rich.console import Console
 from diagnose import Monitor, ReadError, Report, diagnose
 from diagnose import console as texts
 from diagnose.renderers import html
+from diagnose.report import RunReport
 from diagnose.tracking.record import Within
 from recipes import export
 from recipes.catalog import find
@@ -167,7 +168,7 @@ class _Tracking:
 
 def _concluded(config: Config, data: Data, place: Folder, done: Trial, audit: Audit, wish: _Tracking) -> Training:
     """Score, save, diagnose and log a training that is over."""
-    report = _diagnosed(place, done)
+    report = Report((audit.joined(_diagnosed(place, done)),))
     texts.write_file(place.report, html.render(report))
     evaluation = judge(done, config, data, place.picture)
     model = export.deployable(done.model, done.recipe, data)
@@ -197,12 +198,12 @@ def _check_saving(config: Config, data: Data, place: Folder, model: keras.Model)
         export.check_saving(export.deployable(model, find(config.recipe), data), place.model)
 
 
-def _diagnosed(place: Folder, done: Trial) -> Report:
+def _diagnosed(place: Folder, done: Trial) -> RunReport:
     """Return the diagnosis of the whole log; of what Monitor saw, where there is none."""
     try:
-        return diagnose(place.log)
+        return diagnose(place.log).runs[0]
     except ReadError:
-        return done.monitor.report
+        return done.monitor.report.runs[0]
 
 
 def _opening(config: Config, data: Data, place: Folder, note: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 
@@ -40,6 +41,10 @@ class Case:
 
 
 CASES: list[Case] = []
+_MODULES = ("applications", "faulty_data", "faulty_models", "sound_data", "sound_models")
+_HELD_OUT = tuple(
+    f"held_out.{name}" for name in ("faulty_data", "faulty_outputs", "faulty_structure", "sound_data", "sound_models")
+)
 
 
 def faulty(*expected: str, is_info: bool = False) -> Callable[[Callable[[], Subject]], Callable[[], Subject]]:
@@ -58,8 +63,9 @@ def sound(make: Callable[[], Subject]) -> Callable[[], Subject]:
     return make
 
 
-def all_cases() -> Iterator[Case]:
-    """Yield every case, the sound ones last."""
-    from benchmarks.audit import applications, faulty_data, faulty_models, sound_data, sound_models  # noqa: F401
-
-    yield from sorted(CASES, key=lambda case: not case.expected)
+def all_cases(*, held_out: bool = False) -> Iterator[Case]:
+    """Yield the cases of one corpus, the sound ones last."""
+    for name in _HELD_OUT if held_out else _MODULES:
+        import_module(f"benchmarks.audit.{name}")
+    mine = (case for case in CASES if (".held_out." in case.make.__module__) == held_out)
+    yield from sorted(mine, key=lambda case: not case.expected)

@@ -80,3 +80,16 @@ def test_a_copy_leaves_the_random_state_alone():
 
 def test_the_result_has_it(tmp_path):
     assert train(IRIS, folder=tmp_path / "run", track=False).result["audit"]["verdict"] in ("healthy", "info")
+
+
+def test_the_report_on_a_training_names_what_it_began_with_as_the_cause(tmp_path):
+    trained = train(IRIS.replace({"model.kernel_initializer": "zeros"}), folder=tmp_path / "run", track=False)
+    found = {finding.check: finding for finding in trained.report.runs[0].findings}
+    assert next(iter(found)) == "constant-initializer"
+    assert found["dying-relu"].caused_by
+    assert "constant-initializer" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_training_that_begins_well_has_the_report_of_its_log(tmp_path):
+    trained = train(IRIS, folder=tmp_path / "run", track=False)
+    assert trained.report.runs[0].run.model is None
