@@ -14,7 +14,6 @@ from typing import Any
 
 import keras
 import numpy as np
-from rich.console import Console
 
 from diagnose.analyze import analyze
 from diagnose.audit import audit
@@ -38,12 +37,12 @@ class Audit:
     ----------
     config, data
         Of the training.
-    console
-        Where to.
+    say
+        Takes a line for the person in front of it.
     """
 
-    def __init__(self, config: Config, data: Data, console: Console) -> None:
-        self._config, self._data, self._console = config, data, console
+    def __init__(self, config: Config, data: Data, say: Callable[[str], None]) -> None:
+        self._config, self._data, self._say = config, data, say
         #: What it has come to; None where nothing was looked at.
         self.report: RunReport | None = None
 
@@ -54,19 +53,13 @@ class Audit:
             with _aside():  # the model says something without data too
                 sample = _encoded(sample_of(self._data), self._config, self._data)
             self.report = analyze(audit(model, sample, batch_size=self._config.data.batch_size))
-            for text in self.lines():
-                self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+            for finding in self._told:
+                self._say(f"  {line(finding, self.report.run, prefix='audit')}")
 
     def look_at_a_copy(self) -> None:
         """Build the model that the configuration describes, look at it, and forget it."""
         with _aside(), generators_put_back():
             self.look(building.build(self._config, self._data))
-
-    def lines(self) -> list[str]:
-        """Return a line for each finding that is a warning or worse."""
-        if self.report is None:
-            return []
-        return [f"  {line(finding, self.report.run, prefix='audit')}" for finding in self._told]
 
     def joined(self, trained: RunReport) -> RunReport:
         """Return the report on the training with what was found before it, where a line of that was told.

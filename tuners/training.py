@@ -136,7 +136,7 @@ def train(
         place.begin(config, resume=resume)
         note = devices.precision_note(config.training.precision, strategy)
         console.print(_opening(config, data, place, note), markup=False, highlight=False)
-        audit = Audit(config, data, console)
+        audit = Audit(config, data, partial(console.print, markup=False, highlight=False, soft_wrap=True))
         try:
             with Ticker(config.training.epochs, console) as ticker:
                 done = trial.run(

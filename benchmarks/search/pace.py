@@ -22,7 +22,8 @@ from benchmarks.search.problem import Choice, Number, Problem, Wide
 
 if TYPE_CHECKING:
     from benchmarks.search.samples import Samples
-    from tuners.search.executor import Executor, OnReport
+    from recipes.config import Config
+    from tuners.search.executor import Executor, OnReport, Say
     from tuners.search.records import Candidate, Outcome
 
 EPOCHS = 5
@@ -49,6 +50,9 @@ class Paced:
     @property
     def slots(self) -> int:
         return self._inner.slots
+
+    def audit(self, config: Config, say: Say) -> None:
+        self._inner.audit(config, say)
 
     def submit(self, candidate: Candidate) -> None:
         self.values.append(dict(candidate.values))

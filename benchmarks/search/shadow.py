@@ -17,7 +17,8 @@ from typing import Any
 
 from benchmarks.search.arm import confine
 from benchmarks.search.problem import named
-from tuners.search.executor import Executor, OnReport
+from recipes.config import Config
+from tuners.search.executor import Executor, OnReport, Say
 from tuners.search.records import Candidate, EpochReport, Outcome, State, Stop
 
 SPACES = ("wide", "default")
@@ -46,6 +47,9 @@ class Shadow:
     @property
     def slots(self) -> int:
         return self._inner.slots
+
+    def audit(self, config: Config, say: Say) -> None:
+        self._inner.audit(config, say)
 
     def submit(self, candidate: Candidate) -> None:
         self._begun[candidate.number] = time.perf_counter()

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import io
-
 import keras
 import numpy as np
 import pytest
-from rich.console import Console
 
 from recipes import build
 from recipes.config import Config
@@ -22,10 +19,10 @@ IRIS = Config.of("mlp", {"data.source": "iris", "training.epochs": 1})
 
 
 def looked(model: keras.Model, config: Config, data) -> tuple[Audit, str]:
-    told = io.StringIO()
-    audit = Audit(config, data, Console(file=told, width=80))
+    told: list[str] = []
+    audit = Audit(config, data, told.append)
     audit.look(model)
-    return audit, told.getvalue()
+    return audit, "\n".join(told)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +69,7 @@ def test_what_failed_is_shown_to_who_looks_for_it(monkeypatch, capsys):
 
 def test_a_copy_leaves_the_random_state_alone():
     data, before = load_data(IRIS), np.random.get_state()[1].tobytes()
-    audit = Audit(IRIS, data, Console(quiet=True))
+    audit = Audit(IRIS, data, print)
     audit.look_at_a_copy()
     assert audit.report is not None
     assert np.random.get_state()[1].tobytes() == before

@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recipes.config import Config
 from recipes.errors import RecipeError, one_line
 from tuners.search import ray_session
-from tuners.search.executor import OnReport
+from tuners.search.executor import OnReport, Say
 from tuners.search.records import Candidate, Outcome, State
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ class RayExecutor:
         self._workers = workers or (1 if address is None else None)
         self._address, self._attempts, self._run = address, attempts, run
         self._running: dict[Any, _Attempt] = {}
+        self._audit: tuple[Any, Say] | None = None
         self._keys = itertools.count()
         self._scratch = tempfile.TemporaryDirectory(prefix="tune-", ignore_cleanup_errors=True)
         self._is_open = False
@@ -177,6 +179,16 @@ class RayExecutor:
             max_calls=1 if self._gpus else TRIALS_PER_PROCESS,
         )(run_job)
 
+    def audit(self, config: Config, say: Say) -> None:
+        """Send what trials begin with to a worker that is none of their places; what it says is told during `next`."""
+        import ray
+
+        from tuners.search.ray_worker import audited
+
+        hidden = {"CUDA_VISIBLE_DEVICES": "-1"}  # the devices are the trials'
+        task = ray.remote(num_cpus=0, max_retries=0, max_calls=1, runtime_env={"env_vars": hidden})(audited)
+        self._audit = task.remote(config, self._datasets), say
+
     def submit(self, candidate: Candidate) -> None:
         """Send a trial, with what is in its folder and in that of its parent."""
         import ray
@@ -215,6 +227,7 @@ class RayExecutor:
             for reference in ready:
                 if reference in self._running and (ended := self._ended(reference, on_report)):
                     return ended
+            self._tell_audit()
             self._look()
 
     def _deliver(self, letters: Any, on_report: OnReport) -> None:
@@ -259,6 +272,20 @@ class RayExecutor:
         del self._running[reference]
         return number, outcome
 
+    def _tell_audit(self) -> None:
+        """Say what the audit has found, once it has; one that fails is its own affair."""
+        import ray
+
+        if self._audit is None:
+            return
+        lines, say = self._audit
+        if not ray.wait([lines], timeout=0)[0]:
+            return
+        self._audit = None
+        with suppress(ray.exceptions.RayError):
+            for line in ray.get(lines):
+                say(line)
+
     def _again(self, attempt: _Attempt, error: Exception) -> tuple[int, Outcome] | None:
         number, reason = attempt.candidate.number, _death(error)
         if attempt.number >= self._attempts:
@@ -298,7 +325,8 @@ class RayExecutor:
             import ray
 
             self._is_open = False
-            for reference in self._running:
+            audit = [] if self._audit is None else [self._audit[0]]
+            for reference in [*self._running, *audit]:
                 with suppress(ray.exceptions.RayError):
                     ray.cancel(reference, force=True)
             self._running.clear()

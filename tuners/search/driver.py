@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,6 @@ from recipes.data import Data
 from recipes.errors import RecipeError
 from tuners import devices
 from tuners import outcome as outcomes
-from tuners.audit import Audit
 from tuners.folder import folder_names, next_free
 from tuners.quiet import warnings_to
 from tuners.search import winner
@@ -169,8 +169,9 @@ def search(
         try:
             goes_on = place.begin({**content, "budget": plan.budget})
             console.print(_opening(plan, place, notes, goes_on=goes_on), markup=False, highlight=False)
-            if isinstance(executor, InlineExecutor) and not goes_on:  # elsewhere this process leaves the devices alone
-                Audit(plan.config, plan.datasets.first, console).look_at_a_copy()
+            if not goes_on:
+                begun = _shipped(plan.config) if cluster is not None else plan.config
+                executor.audit(begun, partial(console.print, markup=False, highlight=False, soft_wrap=True))
             journal = Journal(place.journal)
             journal.open()
             if known and not journal.events:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from recipes.config import Config
 from tuners.search.records import Candidate, EpochReport, Outcome, Stop
 
+#: Takes a line for the person in front of the search.
+Say = Callable[[str], None]
 #: Called in the driver's process with a trial's number and the end of an epoch; the answer reaches the trial, at once
 #: or after one more epoch.
 OnReport = Callable[[int, EpochReport], Stop | None]
@@ -17,6 +20,10 @@ class Executor(Protocol):
 
     #: How many trials it runs at a time; may change while a cluster grows or shrinks.
     slots: int
+
+    def audit(self, config: Config, say: Say) -> None:
+        """Look, where trials run, at what they begin with; what is wrong with it is said at once, or during `next`."""
+        ...
 
     def submit(self, candidate: Candidate) -> None:
         """Take a trial; `next` runs it or waits for it."""

@@ -6,7 +6,9 @@ import gc
 from collections import deque
 from functools import partial
 
-from tuners.search.executor import OnReport
+from recipes.config import Config
+from tuners.audit import Audit
+from tuners.search.executor import OnReport, Say
 from tuners.search.records import Candidate, Outcome
 from tuners.search.task import Datasets, run_candidate
 
@@ -26,6 +28,10 @@ class InlineExecutor:
         self._datasets = datasets
         self._waiting: deque[Candidate] = deque()
         gc.freeze()  # a trial is followed by a garbage collection, which need not look at what was there before
+
+    def audit(self, config: Config, say: Say) -> None:
+        """Look before the first trial."""
+        Audit(config, self._datasets.first, say).look_at_a_copy()
 
     def submit(self, candidate: Candidate) -> None:
         """Take a trial."""

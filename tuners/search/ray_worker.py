@@ -23,6 +23,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
+from recipes.config import Config
 from recipes.errors import one_line
 from tuners.search.records import Candidate, EpochReport, Outcome, State, Stop
 
@@ -173,6 +174,15 @@ def _run(job: Job, candidate: Candidate, datasets: Any) -> Outcome:
             raise  # no trial is to blame
         told = {"error.txt": traceback.format_exc().encode("utf-8", errors="backslashreplace")}
         return Outcome(State.FAILED, f"{type(error).__name__}: {one_line(error)}", files=told)
+
+
+def audited(config: Config, datasets: Any) -> list[str]:
+    """Return what the audit says of the model of a configuration and its data: a line for a warning or worse."""
+    from tuners.audit import Audit
+
+    said: list[str] = []
+    Audit(config, datasets.first, said.append).look_at_a_copy()
+    return said
 
 
 def is_disk_full(error: BaseException) -> bool:

@@ -45,6 +45,10 @@ class MadeUp:
         self.waiting: deque[Candidate] = deque()
         self.seen: list[Candidate] = []
         self.is_closed = False
+        self.audited: list[Config] = []
+
+    def audit(self, config: Config, say: Callable[[str], None]) -> None:
+        self.audited.append(config)
 
     def submit(self, candidate: Candidate) -> None:
         self.waiting.append(candidate)
@@ -95,6 +99,14 @@ def test_as_many_trials_as_were_asked_for_and_the_best_first(search):
     assert found.best is not None
     assert found.best.score == max(scores)
     assert len(found.frame()) == 6
+
+
+def test_what_trials_begin_with_is_audited_once(search):
+    first, again = MadeUp(), MadeUp()
+    search(first, trials=2)
+    search(again, trials=3)
+    assert [config.recipe for config in first.audited] == ["mlp"]
+    assert again.audited == []
 
 
 def test_trials_differ_in_what_is_searched_alone(search):
