@@ -15,9 +15,12 @@ from diagnose.sample import Array
 _MOST_SAMPLES = 1000
 _MOST_COLUMNS = 1024
 #: Of a picture, 8 x 8 as scikit-learn's digits.
-_FEWEST_PIXELS = 64
+FEWEST_PIXELS = 64
 #: Interquartile ranges from the median from which on values count as if they lay there: one cannot make a column wide.
 _TAIL = 5.0
+
+#: Samples that share a number make it a code.
+_FEWEST_CODES = 3
 
 #: Layers that leave the scale of what they are given as it is.
 _PASSING = frozenset(
@@ -48,6 +51,10 @@ class Scale:
     mean, spread, reach
         Of each column: mean and standard deviation with the tails drawn in, largest distance from the median in
         interquartile ranges (0 where that range is 0).
+    code, code_reach, code_share
+        Of each column: its least or largest number where several samples share it and it stands alone; its distance
+        from the median in interquartile ranges, of which at least half lie between it and the next number (0 where
+        there is no such number); and the share of the samples that have it.
     is_dense
         Of each column: whether no single value fills most of it, and it has more than two.
     low, high
@@ -60,6 +67,9 @@ class Scale:
     mean: FloatArray
     spread: FloatArray
     reach: FloatArray
+    code: FloatArray
+    code_reach: FloatArray
+    code_share: FloatArray
     is_dense: BoolArray
     low: float
     high: float
@@ -80,7 +90,7 @@ class Scale:
         margin = self.mean[self.spread == 0]
         sides = {round((len(self.names) / channels) ** 0.5) ** 2 * channels for channels in (1, 3)}
         is_at_end = bool(np.isin(margin, (self.low, self.high)).all())
-        return len(self.names) >= _FEWEST_PIXELS and len(self.names) in sides and is_at_end
+        return len(self.names) >= FEWEST_PIXELS and len(self.names) in sides and is_at_end
 
     @property
     def are_centred_pixels(self) -> bool:
@@ -110,28 +120,43 @@ def scale_of(array: Array, features: tuple[str, ...], name: str) -> Scale | None
         names = features
     else:
         names = tuple(name if len(places) == 1 else f"{name}[{place}]" for place in places)
-    mean, spread, reach, dense = (np.array(each) for each in zip(*columns, strict=True))
+    mean, spread, reach, code, code_reach, code_share, dense = (np.array(each) for each in zip(*columns, strict=True))
     is_whole = array.dtype.kind in "bui"
+    low, high = float(finite.min()), float(finite.max())
     return Scale(
-        names, mean, spread, reach, dense.astype(bool), float(finite.min()), float(finite.max()), is_picture, is_whole
+        names, mean, spread, reach, code, code_reach, code_share, dense.astype(bool), low, high, is_picture, is_whole
     )
 
 
-def _column(values: FloatArray) -> tuple[float, float, float, float]:
-    """Return mean, spread, reach, and whether a column is dense."""
+def _column(values: FloatArray) -> tuple[float, ...]:
+    """Return mean, spread, reach, the code with its reach and share, and whether a column is dense."""
     values = values[np.isfinite(values)]
     if not len(values):
-        return 0.0, 0.0, 0.0, 0.0
+        return (0.0,) * 7
     values = np.sort(values)
     low, middle, high = values[[len(values) // 4, len(values) // 2, (3 * len(values)) // 4]]
     reach = max(values[-1] - middle, middle - values[0]) / (high - low) if high > low else 0.0
+    code = _code(values, middle, high - low)
     if high > low:
         values = np.clip(values, middle - _TAIL * (high - low), middle + _TAIL * (high - low))
     mean, spread = float(values.mean()), float(values.std())
     if spread <= 1e-12 * (1 + abs(mean)):
-        return mean, 0.0, 0.0, 0.0
+        return mean, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     _, counts = np.unique(values, return_counts=True)
-    return mean, spread, float(reach), float(len(counts) > 2 and counts.max() <= 0.5 * len(values))
+    return mean, spread, float(reach), *code, float(len(counts) > 2 and counts.max() <= 0.5 * len(values))
+
+
+def _code(ordered: FloatArray, middle: float, width: float) -> tuple[float, float, float]:
+    """Return the end of a column that several samples share and that stands alone, its reach and its share."""
+    found = (0.0, 0.0, 0.0)
+    for ascending in (ordered, ordered[::-1]) if width > 0 else ():
+        end = ascending[0]
+        others = ascending[ascending != end]
+        count, reach = len(ordered) - len(others), abs(end - middle) / width
+        is_alone = len(others) > 0 and abs(others[0] - end) >= reach * width / 2
+        if count >= _FEWEST_CODES and is_alone and reach > found[1]:
+            found = float(end), float(reach), count / len(ordered)
+    return found
 
 
 @dataclass(frozen=True)
@@ -146,11 +171,14 @@ class Reception:
         What a Rescaling before them multiplies by.
     offset
         ... and adds.
+    is_masked
+        Whether samples, or steps, of one number are left out before.
     """
 
     first: tuple[Layer, ...]
     factor: float = 1.0
     offset: float = 0.0
+    is_masked: bool = False
 
     @property
     def is_known(self) -> bool:
@@ -190,7 +218,7 @@ def reception(model: Blueprint, name: str, inputs: int) -> Reception | None:
                 front.append(layer)
             else:
                 first.append(layer)
-    return Reception(tuple(first), factor, offset)
+    return Reception(tuple(first), factor, offset, any(model.by_name[each].kind == "Masking" for each in seen))
 
 
 def is_normalized_next(model: Blueprint, layer: Layer) -> bool:

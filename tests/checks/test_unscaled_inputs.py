@@ -136,3 +136,54 @@ def test_several_inputs_are_told_apart_by_name():
     sample = SplitSample(inputs={"small": NORMAL[:, :8], "large": NORMAL[:, :8] * 1e3})
     (found,) = findings(CHECK, planned(network, DataSample(source="x", splits={Split.TRAIN: sample})))
     assert found.layers == ("of_large",)
+
+
+def test_pixels_that_were_divided_by_255_twice():
+    assert len(loud(PIXELS / 255.0**2, convolutional())) == 1
+    assert len(loud(PIXELS / 255.0**2)) == 1
+    rescaled = convolutional(of_images("Rescaling", settings={"scale": 1 / 127.5, "offset": -1.0}))
+    (found,) = loud(PIXELS / 255.0, rescaled)
+    assert "tiny" in found.summary
+
+
+def test_a_few_stars_in_the_dark_are_bright_enough():
+    sky = 1e-4 * RNG.random((300, 12, 12, 1))
+    sky[:, 6, 6] = 1.0
+    assert look(sky, convolutional()) == ()
+
+
+def test_pixels_in_columns_that_were_divided_by_255_twice():
+    flat = (PIXELS[..., 0] / 255.0**2).reshape(600, 144)
+    assert len(loud(flat)) == 1
+    assert look(flat * 255.0) == ()
+
+
+@pytest.mark.parametrize("columns", [384, 1536, 4096])
+def test_unit_vectors_are_no_tiny_inputs(columns):
+    vectors = RNG.normal(size=(200, columns))
+    assert look(vectors / np.linalg.norm(vectors, axis=1, keepdims=True)) == ()
+
+
+def test_sound_in_16_bits_without_a_model():
+    sound = (3000 * RNG.normal(size=(50, 400, 1))).astype("int16")
+    assert len(loud(sound)) == 1
+    words = RNG.integers(0, 5000, (50, 400)).astype("int32")
+    assert look(words) == ()
+
+
+@pytest.mark.parametrize("code", [-999.0, 9999.0])
+def test_a_number_that_stands_for_a_missing_one(code):
+    inputs = NORMAL.copy()
+    inputs[::20, 3] = code
+    (found,) = loud(inputs)
+    assert f"have {code:g} in x[3]" in found.summary
+    assert found.fixes[0].id == "impute-missing"
+
+
+def test_outliers_are_no_codes():
+    inputs = NORMAL.copy()
+    inputs[0, 3], inputs[1, 3], inputs[2, 3] = 200.0, 210.0, 205.0
+    assert loud(inputs) == []
+    counts = RNG.poisson(1.0, (600, 4)).astype(float)
+    counts[:3, 0] = 15.0
+    assert loud(counts) == []

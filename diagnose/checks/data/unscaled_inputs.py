@@ -2,21 +2,23 @@
 
 What it detects
 ---------------
-Pixels from 0 to 255 given straight to the first layer, features whose spread is far from 1, features of very different
-scales (an income beside an age), values far from zero compared with their spread, and, as a note, features with long
-tails or that never change.
+Pixels from 0 to 255 given straight to the first layer, or divided by 255 twice; features whose spread is far from 1,
+features of very different scales (an income beside an age), values far from zero compared with their spread, a number
+that stands for a missing value (-999), and, as a note, features with long tails or that never change.
 
 How it is detected
 ------------------
 Mean and standard deviation of each column of the training sample (its tails drawn in to five interquartile ranges),
 after a Rescaling that the model begins with. The spread of a column must not exceed `largest_spread`, and not all may
-lie under `smallest_spread`; the widest must not be `scale_ratio` times the narrowest; a mean must not be more than
-`offset` deviations (and more than 1) from zero. Columns that are mostly one value (one-hot columns, counts of rare
-words) do not count. Columns that never change are not told of where they may be the margin of square pictures. A
-column whose farthest value is `tail` interquartile ranges from the middle has long tails. Where the model begins with a
-normalization, an embedding, or something unknown, nothing is said; pixels with the mean taken off, as several backbones
-expect them, are fine. It is a `warning` where the arrays go into ``fit`` as they are or the model is known, else an
-`info`.
+lie under `smallest_spread`, nor all pixels within `darkest`, or within 1/255 where they are the columns of a table. The
+widest must not be `scale_ratio` times the narrowest; a mean must not be more than `offset` deviations (and more than 1)
+from zero. Columns that are mostly one value (one-hot columns, counts of rare words) do not count. Columns that never
+change are not told of where they may be the margin of square pictures. A column whose farthest value is `tail`
+interquartile ranges from the middle has long tails. A number that several samples of a table share, `code`
+interquartile ranges from the middle and half as far from every other, stands for something missing, but behind a
+Masking. Where the model begins with a normalization, an embedding, or something unknown, nothing is said; pixels with
+the mean taken off, as several backbones expect them, are fine. It is a `warning` where the arrays go into ``fit`` as
+they are or the model is known, else an `info`.
 
 Why it matters
 --------------
@@ -36,7 +38,7 @@ training deep feedforward neural networks (2010).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,9 +46,12 @@ from numpy.typing import NDArray
 from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.checks.layers._evidence import listed
 from diagnose.finding import Comparison, Finding, Severity
-from diagnose.measures.input_scale import Reception, Scale, is_normalized_next, reception, scale_of
+from diagnose.measures.input_scale import FEWEST_PIXELS, Reception, Scale, is_normalized_next, reception, scale_of
 from diagnose.remedies import data as remedies
 from diagnose.run import BoolArray, FloatArray, Run
+
+#: The brightest of pixels from 0 to 255 that were divided by that twice, with its rounding.
+_GREY_LEVEL = 1.01 / 255
 
 CHECK = Check(
     needs=Needs(before=("data",)),
@@ -65,6 +70,12 @@ class Options:
     smallest_spread: float = threshold(
         1e-3, unit="", source="three orders of magnitude under LeCun et al. 1998", help="of the widest column"
     )
+    darkest: float = threshold(
+        0.02,
+        unit="",
+        source="five of 255 grey levels; of pixels divided by 255 twice it is 0.004",
+        help="from the darkest to the brightest of all pixels",
+    )
     scale_ratio: float = threshold(
         100.0,
         unit="x",
@@ -80,10 +91,16 @@ class Options:
     tail: float = threshold(
         1000.0, unit="IQR", source="beyond every distribution with a variance", help="farthest value of a column"
     )
+    code: float = threshold(
+        20.0,
+        unit="IQR",
+        source="of -999 in a standardized column it is 740; one normal value in 1e150 lies as far",
+        help="distance of a number that several samples share",
+    )
 
 
 def check(run: Run, options: Options) -> Iterator[Finding]:
-    """Yield at most one finding on scale, one on tails and one on constant columns, for each input."""
+    """Yield at most one finding each on scale, codes, constant columns and tails, for each input."""
     data = run.data
     if data is None:
         return
@@ -100,6 +117,8 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
         yield from _of_scale(run, name, scale, taken, is_certain, options)
         if array.ndim == 2 and (taken is not None or not scale.is_whole_numbers):
             yield from _of_columns(name, scale, options)
+        if array.ndim == 2 or (array.ndim == 3 and taken is not None and not scale.is_image):
+            yield from _of_codes(name, scale, taken, is_certain, options)
 
 
 def _of_scale(
@@ -119,7 +138,13 @@ def _of_scale(
         return
     if scale.are_centred_pixels:
         return
-    yield from _worst(name, scale.names, mean, spread, looked_at, severity, taken, options, scale.is_whole_numbers)
+    may_be_names = scale.is_whole_numbers and scale.low >= 0 and not scale.is_image
+    width = (scale.high - scale.low) * abs(factor)
+    if scale.is_image:
+        options = replace(options, smallest_spread=options.darkest if width <= options.darkest else 0.0)
+    elif len(mean) >= FEWEST_PIXELS and scale.low >= 0 and width <= _GREY_LEVEL:
+        options = replace(options, smallest_spread=_GREY_LEVEL)
+    yield from _worst(name, scale.names, mean, spread, looked_at, severity, taken, options, may_be_names)
 
 
 def _worst(
@@ -131,7 +156,7 @@ def _worst(
     severity: Severity,
     taken: Reception | None,
     options: Options,
-    is_whole: bool,
+    may_be_names: bool,
 ) -> Iterator[Finding]:
     places = np.flatnonzero(looked_at)
     widest, narrowest = places[spread[places].argmax()], places[spread[places].argmin()]
@@ -147,7 +172,7 @@ def _worst(
             "widest spread over the narrowest", ratio, options.scale_ratio, names[widest], spread[widest],
             names[narrowest], spread[narrowest], "x",
         )  # fmt: skip
-    elif is_whole and taken is None:
+    elif may_be_names and taken is None:
         return  # numbers of one scale may be words or categories: only the model would know
     elif spread[widest] >= options.largest_spread:
         text = f"Inputs of {name!r} are large: {names[widest]} has a standard deviation of {spread[widest]:.3g}, not 1."
@@ -212,6 +237,40 @@ def _pixels(name: str, scale: Scale, severity: Severity, taken: Reception | None
         ),
         fixes=(remedies.rescale_pixels(), remedies.standardize_inputs()),
     )  # fmt: skip
+
+
+def _of_codes(
+    name: str, scale: Scale, taken: Reception | None, is_certain: bool, options: Options
+) -> Iterator[Finding]:
+    """Numbers that stand for something missing: many samples share one that is nowhere near the others."""
+    if taken is not None and taken.is_masked:
+        return
+    found = np.flatnonzero(scale.code_reach >= options.code)
+    if not len(found):
+        return
+    worst = int(found[scale.code_reach[found].argmax()])
+    yield Finding(
+        severity=Severity.WARNING if is_certain else Severity.INFO,
+        confidence=0.8,
+        summary=(
+            f"{100 * scale.code_share[worst]:.2g} % of the samples have {scale.code[worst]:g} in {scale.names[worst]} "
+            f"of {name!r}, {scale.code_reach[worst]:.3g} interquartile ranges from the middle and far from all other "
+            f"values: it seems to stand for a missing one{_more(scale, found, worst)}."
+        ),
+        layers=_layers(taken),
+        evidence=(
+            _compared(
+                "distance of a number that several samples share", scale.code_reach[worst], options.code,
+                scale.names[worst], scale.code[worst], "share", scale.code_share[worst], "IQR",
+            ),
+        ),
+        fixes=(remedies.impute_missing(),),
+    )  # fmt: skip
+
+
+def _more(scale: Scale, found: NDArray[np.intp], worst: int) -> str:
+    others = found[found != worst]
+    return f" (so it does in {_few(scale, others)})" if len(others) else ""
 
 
 def _of_columns(name: str, scale: Scale, options: Options) -> Iterator[Finding]:
