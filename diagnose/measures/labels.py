@@ -80,11 +80,13 @@ def labels_of(run: Run) -> Iterator[Labels]:
         }
         if Split.TRAIN not in found or not array.ndim:
             continue
-        kind = _kind(array, output_of(run.model, name, data))
+        output = output_of(run.model, name, data)
+        kind = _kind(array, output, is_loss_hidden=run.model is not None and output is None)
         yield Labels(name, kind, {split: _plain(given, kind) for split, given in found.items()})
 
 
-def _kind(array: Array, output: Output | None) -> Kind:
+def _kind(array: Array, output: Output | None, *, is_loss_hidden: bool = False) -> Kind:
+    """Return what labels are; floats beside a model that trains them to nobody knows what are amounts, as ratings."""
     family = family_of(output.loss) if output is not None else None
     values = array[drawn(len(array), _MOST_LABELS)]
     if values.ndim > 2:
@@ -93,7 +95,8 @@ def _kind(array: Array, output: Output | None) -> Kind:
         return _kind_of_rows(values, family)
     if not is_numeric(values):
         return Kind.CLASSES if values.dtype.kind in "OUS" else Kind.EMPTY
-    if family is Family.REGRESSION:
+    may_be_amounts = is_loss_hidden and values.dtype.kind == "f" and not np.isin(values, (0, 1)).all()
+    if family is Family.REGRESSION or may_be_amounts:
         return Kind.REGRESSION
     return Kind.CLASSES if family in _OF_CLASSES or _are_class_numbers(values.ravel()) else Kind.REGRESSION
 

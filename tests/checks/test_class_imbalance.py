@@ -72,6 +72,24 @@ def test_a_long_tail_or_one_class_of_many_is_worth_knowing():
         assert found.severity is Severity.INFO
 
 
+def test_half_of_the_classes_are_hardly_there():
+    tail = labels(1050, 480, 190, 95, 48, 23, 15, 10)
+    (found,) = look(tail)
+    assert found.severity is Severity.WARNING
+    assert "the 2 of 8 classes that are hardly there costs 1.3 points of accuracy, and 25" in found.summary
+    one_hot = np.eye(8)[tail]
+    assert [f.severity for f in look(one_hot, inputs=rng().normal(size=(len(tail), 4)))] == [Severity.WARNING]
+
+
+def test_the_next_letter_of_a_text_has_a_long_tail():
+    counts = [int(1000 * 0.8**rank) + 4 for rank in range(40)]
+    y = labels(*counts)
+    numbers = rng().choice(y, (len(y), 12))
+    assert [f.severity for f in look(y)] == [Severity.WARNING]
+    assert [f.severity for f in look(y, inputs=numbers)] == [Severity.INFO]
+    assert [f.severity for f in look(y, inputs=np.eye(40)[numbers[:, :3]])] == [Severity.INFO]
+
+
 def test_few_samples_of_each_of_many_classes_are_no_imbalance():
     assert look(rng().integers(0, 100, 600)) == ()
 
@@ -116,3 +134,12 @@ def test_amounts_and_pictures_have_no_classes():
 
 def test_balanced_data():
     assert findings(CHECK, planned(classifier(), data())) == ()
+
+
+def test_ratings_for_a_model_of_which_the_loss_is_hidden_are_amounts():
+    stars = labels(20, 60, 300, 500, 200) + 1
+    hidden = dataclasses.replace(classifier(), outputs=())
+    ratings = data(labels=stars.astype("float32"), n=len(stars))
+    for check in (CHECK, "label-range"):
+        assert findings(check, planned(hidden, ratings)) == ()
+    assert findings(CHECK, planned(hidden, data(labels=stars, n=len(stars))))

@@ -3,8 +3,8 @@
 What it detects
 ---------------
 A most frequent class that is many times as frequent as the rarest, with the accuracy that always answering it gives;
-a class that is hardly there beside the usual ones, with the recall that never answering it costs; classes that the
-training data have and the validation data lack, or the other way round.
+classes that are hardly there beside the usual ones, or a long tail of them, with the recall that never answering them
+costs; classes that the training data have and the validation data lack, or the other way round.
 
 How it is detected
 ------------------
@@ -12,8 +12,11 @@ Counts of the classes in the training sample. The most frequent must be `ratio` 
 `certain_ratio` times still when both shares are moved by three standard errors towards each other, so that few samples
 per class are no finding. It is a `warning` where always answering the most frequent class reaches an accuracy of
 `baseline`, or where the class of median size is `ratio` times as frequent as the rarest, as surely, and the classes as
-rare as that are `lost_recall` of all: the mean recall that never answering them costs. Not so where the model is judged
-by a metric that sees rare classes (F1, AUC, precision, recall): that, and all else, is an `info`.
+rare as that are `lost_recall` of all: the mean recall that never answering them costs. So it is where the rarest `tail`
+of all classes have together no more than `tail_share` of the samples (as surely), but for the next of a row of words,
+letters or items, which have a long tail by nature. Not so where the model is judged by a metric that sees rare classes
+(F1, AUC, precision, recall): that, and all else, is an `info`. Whole numbers as floats, as ratings are, count as
+amounts where the loss of a model is not known.
 For labels that can hold together, the rarest label against the samples without it, always an `info`. A class is missing
 from a split where a random split would leave out any class that is as frequent as that with a probability under
 `absence`.
@@ -33,6 +36,7 @@ Rule ClassImbalance of Amazon SageMaker Debugger (ratio 10). He and Garcia, Lear
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -41,14 +45,17 @@ from numpy.typing import NDArray
 
 from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.finding import Comparison, Finding, Severity
+from diagnose.measures.encoding import is_numeric
 from diagnose.measures.labels import Kind, Labels, counts_of, labels_of, output_of
 from diagnose.measures.two_sample import wilson
 from diagnose.remedies import data as remedies
 from diagnose.run import Run, Split
-from diagnose.sample import Array
+from diagnose.sample import Array, DataSample
 
 CHECK = Check(needs=Needs(before=("data", "labels")), fault=Fault.DATA, explains=("metric-stuck",))
 
+#: Words, letters or items that a row is made of are as many, at least.
+_FEWEST_WORDS = 10
 _SEES_RARE = ("f1", "auc", "precision", "recall", "fbeta", "mcc", "matthews", "kappa", "balanced", "sensitivity")
 
 
@@ -77,6 +84,15 @@ class Options:
         source="by convention: one class of ten",
         help="mean recall over the classes that never answering the rare ones costs",
     )
+    tail: float = threshold(
+        0.25, unit="share", source="a quarter of the mean recall", help="the rarest classes, looked at together"
+    )
+    tail_share: float = threshold(
+        0.03,
+        unit="share",
+        source="eight times less than even classes have; of 20 classes after Zipf's law the rarest quarter has 0.08",
+        help="samples that the rarest classes have together",
+    )
     absence: float = threshold(
         1e-3,
         unit="p",
@@ -95,7 +111,8 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
             named = _named(classes, run.data.classes)
             output = output_of(run.model, labels.name, run.data)
             metrics = output.metrics if output is not None else ()
-            yield from _imbalance(labels, named, counts[Split.TRAIN], metrics, options)
+            is_next = _continues_a_row(run.data, len(classes))
+            yield from _imbalance(labels, named, counts[Split.TRAIN], metrics, is_next, options)
             yield from _absence(labels, named, counts, options)
         elif labels.kind is Kind.MULTI_LABEL:
             yield from _rare_label(labels, options)
@@ -108,8 +125,26 @@ def _named(classes: Array, names: tuple[str, ...]) -> list[str]:
     return [str(each)[:40] if classes.dtype.kind in "US" else f"{each:g}" for each in classes.tolist()]
 
 
+def _continues_a_row(data: DataSample, classes: int) -> bool:
+    """Whether the labels may be what comes next in the input: a row of the same classes, as numbers or one-hot."""
+    for array in data.training.inputs.values():
+        if not is_numeric(array) or not array.size:
+            continue
+        if array.ndim == 3 and array.shape[2] >= classes and bool(np.isin(array[:100], (0, 1)).all()):
+            return True
+        is_whole = array.ndim == 2 and array.shape[1] > 1 and bool((array == np.floor(array)).all())
+        if is_whole and array.min() >= 0 and array.max() >= max(_FEWEST_WORDS, classes / 2):
+            return True
+    return False
+
+
 def _imbalance(
-    labels: Labels, named: list[str], counts: NDArray[np.int64], metrics: tuple[str, ...], options: Options
+    labels: Labels,
+    named: list[str],
+    counts: NDArray[np.int64],
+    metrics: tuple[str, ...],
+    is_next: bool,
+    options: Options,
 ) -> Iterator[Finding]:
     present = np.flatnonzero(counts)
     if len(present) < 2:
@@ -120,6 +155,11 @@ def _imbalance(
         return
     ratio, share = float(counts[most] / counts[least]), float(counts[most] / total)
     rare = _hardly_there(counts[present], options)
+    is_tail = False
+    if not is_next and len(rare) < options.lost_recall * len(present):
+        tail = np.sort(counts[present])[: math.ceil(options.tail * len(present))]
+        is_tail = wilson(int(tail.sum()), total, 3.0)[1] <= options.tail_share
+        rare = tail if is_tail else rare
     costs = f"always answering it gives {100 * share:.0f} % accuracy"
     if share < options.baseline and len(rare):
         costs = (
@@ -128,7 +168,7 @@ def _imbalance(
             "recall"
         )
     is_seen = any(mark in metric.lower() for metric in metrics for mark in _SEES_RARE)
-    is_costly = share >= options.baseline or len(rare) >= options.lost_recall * len(present)
+    is_costly = share >= options.baseline or is_tail or len(rare) >= options.lost_recall * len(present)
     yield Finding(
         severity=Severity.WARNING if is_costly and not is_seen else Severity.INFO,
         confidence=0.95,
