@@ -107,16 +107,21 @@ def _of_model(
     dry_run: bool,
     lines: Mapping[int, int] = MappingProxyType({}),
 ) -> Run:
+    from diagnose.audit.building import built
     from diagnose.audit.graph import blueprint_of
+    from diagnose.blueprint import DryRun
 
     if batch_size is None and data is not None:
         batch_size = data.batch_size
-    blueprint = blueprint_of(model, batch_size=batch_size, lines=lines)
     told = None
-    if dry_run:
-        from diagnose.audit.dry import dry_run as compute
+    with built(model, data) as building:
+        blueprint = blueprint_of(model, batch_size=batch_size, lines=lines, inputs=building.inputs)
+        if building.failed:
+            told = DryRun(samples=building.samples, failed=building.failed)
+        elif dry_run:
+            from diagnose.audit.dry import dry_run as compute
 
-        told = compute(model, data, **({"batch_size": batch_size} if batch_size else {}))
+            told = compute(model, data, **({"batch_size": batch_size} if batch_size else {}))
     return Run(
         source, format, model=blueprint, data=data, dry_run=told, is_planned=True,
         notes=(*blueprint.notes, *(data.notes if data is not None else ())),

@@ -6,6 +6,7 @@ labels by heart would: the loss function itself then gives the numbers between w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -19,6 +20,8 @@ from diagnose.sample import Array, DataSample, SplitSample
 
 #: Sizes of axes that are not fixed: of pictures a side, of sequences the length.
 _SIDE, _LENGTH = 64, 16
+#: What the arrays of a list are called.
+_NUMBER_OF_LIST = re.compile(r"x_\d+")
 #: Keras' losses by the labels that they take.
 _NUMBERED = frozenset(("sparse_categorical_crossentropy",))
 _ONE_HOT = frozenset(
@@ -140,7 +143,8 @@ def inputs_of(model: keras.Model, data: DataSample, at: Array) -> Any:
     elif set(names) == set(given):
         arrays = [given[name] for name in names]
     elif not names:  # it was not made of tensors, and says itself what it takes
-        return {name: _as_tensor(array[at]) for name, array in given.items()}
+        tensors = {name: _as_tensor(array[at]) for name, array in given.items()}
+        return list(tensors.values()) if all(map(_NUMBER_OF_LIST.fullmatch, tensors)) else tensors
     else:
         arrays = list(given.values())
     return _packed(getattr(model, "_inputs_struct", None), [_as_tensor(array[at]) for array in arrays])

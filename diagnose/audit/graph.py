@@ -35,7 +35,11 @@ _T = TypeVar("_T")
 
 
 def blueprint_of(
-    model: keras.Model, *, batch_size: int | None = None, lines: Mapping[int, int] = MappingProxyType({})
+    model: keras.Model,
+    *,
+    batch_size: int | None = None,
+    lines: Mapping[int, int] = MappingProxyType({}),
+    inputs: Any = None,
 ) -> Blueprint:
     """Return what a model is made of, as plain data.
 
@@ -47,14 +51,16 @@ def blueprint_of(
         That it is going to be trained with, where that is known.
     lines
         ``id`` of a layer -> line of the user's source that makes it.
+    inputs
+        Symbolic tensors of a batch, as a model of the user's own is going to be called on; None: as it was built.
     """
     with warnings.catch_warnings():  # of Keras, as it puts functions of the user's into words
         warnings.simplefilter("ignore")
-        return _blueprint(model, batch_size, lines)
+        return _blueprint(model, batch_size, lines, inputs)
 
 
-def _blueprint(model: keras.Model, batch_size: int | None, lines: Mapping[int, int]) -> Blueprint:
-    walk = _walked(model)
+def _blueprint(model: keras.Model, batch_size: int | None, lines: Mapping[int, int], inputs: Any) -> Blueprint:
+    walk = _walked(model, inputs)
     layers = _layers(model, walk.parts, lines)
     names = {id(part): layer.name for part, layer in zip(walk.parts, layers, strict=True)}
     return Blueprint(
@@ -127,8 +133,8 @@ class _End:
     part: _Part | None
 
 
-def _walked(model: keras.Model) -> _Walk:
-    walk = _Walk(model)
+def _walked(model: keras.Model, inputs: Any) -> _Walk:
+    walk = _Walk(model, inputs)
     try:
         with nodes_put_back(model):
             walk.model()
@@ -141,8 +147,9 @@ def _walked(model: keras.Model) -> _Walk:
 class _Walk:
     """A walk through all of a model that can be seen."""
 
-    def __init__(self, model: keras.Model) -> None:
+    def __init__(self, model: keras.Model, inputs: Any) -> None:
         self._model = model
+        self._inputs = inputs
         self._found: dict[int, _Part] = {}
         self._opened: set[int] = set()
         self._functions: dict[tuple[int, str], keras.Function | None] = {}
@@ -187,9 +194,16 @@ class _Walk:
         if not model.built:
             self.notes.append(f"{model.name} has not been built: only its layers are known, not how they are joined.")
             return None, ()
-        for kind in (model.compute_dtype, "int32"):  # Keras does not keep of which type the inputs were
+        ways: list[Callable[[], tuple[Any, Mapping[str, Any]]]] = [
+            # Keras does not keep of which type the inputs were
+            partial(inputs_as_built, model, kind)
+            for kind in (model.compute_dtype, "int32")
+        ]
+        if self._inputs is not None:
+            ways.insert(0, lambda: ((self._inputs,), {}))
+        for way in ways:
             with suppress(Exception):  # whatever code of the user's may raise on symbolic tensors
-                args, kwargs = inputs_as_built(model, kind)
+                args, kwargs = way()
                 traced = trace(model, args, kwargs)
                 return traced.function, traced.keys
         self.notes.append(f"The call of {model.name} could not be traced: only its layers are known.")
