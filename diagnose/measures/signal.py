@@ -13,7 +13,7 @@ Sohl-Dickstein, Deep Information Propagation, ICLR 2017.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -122,11 +122,15 @@ _FUNCTIONS: Mapping[str, Callable[[FloatArray], FloatArray]] = {
 }
 
 
+def _relu(x: FloatArray) -> FloatArray:
+    return np.maximum(x, 0.0)
+
+
 def _function(activation: Activation) -> Callable[[FloatArray], FloatArray] | None:
     if activation.name in _FUNCTIONS:
         return _FUNCTIONS[activation.name]
     if activation.curve is Curve.RECTIFIER:
-        return lambda x: np.maximum(x, 0.0)
+        return _relu
     if activation.curve is Curve.RECTIFIER_LIKE:
         return _FUNCTIONS["leaky_relu"]
     if activation.curve is Curve.SQUASHING:
@@ -198,6 +202,102 @@ def summed(signal: Signal, layer: Layer) -> Signal | None:
     decades = min(max(signal.decades + math.log10(gain), -_MOST), _MOST)
     # Units with a common mean of the weights move together, and no longer around zero; that is left out.
     return Signal(decades, 0.0, (*signal.way, layer.name))
+
+
+@dataclass(frozen=True)
+class Recurrence:
+    """One cell of a recurrent layer, as it begins.
+
+    Parameters
+    ----------
+    kind
+        ``SimpleRNN``, ``GRU`` or ``LSTM``.
+    activation
+        Keras' name of the function of its state.
+    recurrent, kernel
+        Variance that the recurrent weights give to a sum over the state where each number of that has a second moment
+        of 1, and the input weights to one over the input.
+    initializer, recurrent_initializer
+        Where they come from.
+    """
+
+    kind: str
+    activation: str
+    recurrent: float
+    kernel: float
+    initializer: Initializer
+    recurrent_initializer: Initializer
+
+    def settled(self, given: float = 1.0) -> tuple[float, float] | None:
+        """Return how large the state's sums become, and what a step does to the gradient, both as common logarithms.
+
+        The second moment q of the sum in front of f settles at v E[f(√q z)²] + w m for recurrent weights v, input
+        weights w and inputs of second moment m; an LSTM's output gate lets half of f through at most. A step back
+        through a plain recurrence multiplies the variance of the gradient by v E[f'(√q z)²]; gates have ways around
+        that, and 0 is returned for them. None: nothing is known of f.
+
+        Poole, Lahiri, Raghu, Sohl-Dickstein and Ganguli, Exponential expressivity in deep neural networks through
+        transient chaos, NeurIPS 2016, section 2, with weights that are the same in each step.
+        """
+        function = _FUNCTIONS.get(self.activation, _relu if self.activation == "relu" else None)
+        if function is None:
+            return None
+        moment = self.kernel * given
+        for _ in range(_SETTLING):
+            at = math.sqrt(moment) * _NODES
+            passed = float(_WEIGHTS @ function(at) ** 2)
+            if self.kind == "LSTM":
+                passed *= float(_WEIGHTS @ _sigmoid(at) ** 2)
+            moment = min(self.kernel * given + self.recurrent * passed, 10**_MOST)
+        at = math.sqrt(moment) * _NODES
+        step = _STEP * max(1.0, math.sqrt(moment))
+        slope = (function(at + step) - function(at - step)) / (2 * step)
+        growth = self.recurrent * float(_WEIGHTS @ slope**2) if self.kind == "SimpleRNN" else 1.0
+        return math.log10(max(moment, 10**-_MOST)), math.log10(max(growth, 10**-_MOST))
+
+
+#: Half a difference, to tell a slope by, against the deviation.
+_STEP = 1e-3
+#: Steps after which the state of a recurrence has the size that it keeps.
+_SETTLING = 30
+_GATES: Mapping[str, int] = {"SimpleRNN": 1, "GRU": 3, "LSTM": 4}
+
+
+def recurrences(layer: Layer) -> Iterator[Recurrence]:
+    """Yield the cells of a recurrent layer of Keras', alone or in a wrapper, whose initializers are known."""
+    if layer.is_custom or not layer.is_trainable:
+        return
+    inside = layer.settings.get("layer") if layer.kind in ("Bidirectional", "TimeDistributed") else None
+    told: Any = inside if isinstance(inside, Mapping) else {"name": layer.kind, **layer.settings}
+    cell = told.get("cell")
+    cells = (cell.get("cells") or (cell,)) if isinstance(cell, Mapping) else (told,)
+    width = layer.input_shape[-1] if layer.input_shape else None
+    for each in cells:
+        found = _recurrence(each, width) if isinstance(each, Mapping) and width else None
+        if found is not None:
+            yield found
+        units = each.get("units") if isinstance(each, Mapping) else None
+        width = units if isinstance(units, int) else None
+
+
+def _recurrence(settings: Mapping[str, Any], width: int) -> Recurrence | None:
+    kind = str(settings.get("name", "")).removesuffix("Cell")
+    units, gates = settings.get("units"), _GATES.get(kind)
+    begun = [_initializer(settings.get(name)) for name in ("kernel_initializer", "recurrent_initializer")]
+    if not isinstance(units, int) or gates is None or begun[0] is None or begun[1] is None:
+        return None
+    kernel, recurrent = weights_of(begun[0], width, gates * units), weights_of(begun[1], units, gates * units)
+    if kernel is None or recurrent is None:
+        return None
+    squares = [weights.variance + weights.mean**2 for weights in (recurrent, kernel)]
+    return Recurrence(kind, str(settings.get("activation")), units * squares[0], width * squares[1], begun[0], begun[1])
+
+
+def _initializer(told: Any) -> Initializer | None:
+    """Return an initializer as the settings of a layer tell of it."""
+    if isinstance(told, Mapping) and "name" in told:
+        return Initializer(str(told["name"]), {name: value for name, value in told.items() if name != "name"})
+    return None
 
 
 def flow(model: Blueprint) -> Mapping[str, Signal]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from diagnose.fix import Applicability, Change, Edit, Fix
 from diagnose.remedies.snippets import change_layers, compile_and_fit, fit
 
+_RECURRENT = {"recurrent_initializer": "orthogonal", "kernel_initializer": "glorot_uniform"}
 #: Shown in titles; the rest is in the edits.
 _NAMED = 3
 
@@ -25,6 +26,25 @@ def initialize(fitting: Mapping[str, str], *, addresses: str = "") -> Fix:
         changes=(Change("model.kernel_initializer", "set", kinds[0]),) if len(kinds) == 1 else (),
         edits=tuple(Edit(name, "kernel_initializer", value) for name, value in fitting.items()),
         code=_reconfigured("kernel_initializer", {_own(name): value for name, value in fitting.items()}),
+        addresses=addresses,
+    )
+
+
+def initialize_recurrent(names: Sequence[str], *, is_plain: bool = True, addresses: str = "") -> Fix:
+    """Begin recurrences with orthogonal weights of gain 1, and their input weights with Glorot's."""
+    return Fix(
+        id="initialize-recurrent",
+        title=f"Leave the initializers of {_listed(names)} to Keras: orthogonal of gain 1, Glorot",
+        why="An orthogonal matrix of gain 1 turns the state and keeps its length; any other gain is multiplied with "
+        "itself in every step, until the units stand at their bounds or the gradient has exploded.",
+        cost="None.",
+        applicability=Applicability.SAFE if is_plain else Applicability.MANUAL,
+        edits=tuple(Edit(name, setting, value) for name in names for setting, value in _RECURRENT.items() if is_plain),
+        code=change_layers(
+            f"for cell in (config, *(part['config'] for part in config.values() if 'config' in (part or ())))"
+            f":\n    if 'recurrent_initializer' in cell:\n        cell.update({_RECURRENT!r})\n"
+        )
+        + compile_and_fit("better"),
         addresses=addresses,
     )
 

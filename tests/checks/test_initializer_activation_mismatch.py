@@ -169,3 +169,67 @@ def test_sigmoids_with_normalization_between_or_tanh():
         body += [dense(64, "sigmoid", given=64), layer("BatchNormalization", (None, 64), parameters=256)]
     assert findings(CHECK, planned(model(*body, dense(10, "softmax", given=64), given=(None, 64)))) == ()
     assert findings(CHECK, stack(8, "tanh")) == ()
+
+
+# -- recurrences -------------------------------------------------------------------------------------------------------
+
+
+def recurrent(kind="SimpleRNN", *, steps=20, width=8, units=32, activation="tanh", before=(), **initializers):
+    settings = {
+        "units": units,
+        "activation": activation,
+        "kernel_initializer": {"name": "GlorotUniform"},
+        "recurrent_initializer": {"name": "Orthogonal", "gain": 1.0},
+        **initializers,
+    }
+    if kind == "Bidirectional":
+        settings = {"layer": {"name": "GRU", **settings}}
+    if kind == "RNN":
+        settings = {"cell": {"name": "StackedRNNCells", "cells": ({"name": "GRUCell", **settings},) * 2}}
+    cell = layer(kind, (None, units), given=(None, steps, width), parameters=100, settings=settings)
+    return planned(model(*before, cell, dense(1, given=units), given=(None, steps, width)))
+
+
+def gain(value):
+    return {"recurrent_initializer": {"name": "Orthogonal", "gain": value}}
+
+
+@pytest.mark.parametrize("kind", ["SimpleRNN", "GRU", "LSTM", "Bidirectional", "RNN"])
+@pytest.mark.parametrize("more", [{}, gain(1.5), {"recurrent_initializer": {"name": "GlorotUniform"}}])
+def test_recurrences_as_keras_begins_them(kind, more):
+    assert findings(CHECK, recurrent(kind, **more)) == ()
+    assert findings(CHECK, recurrent(kind, steps=500, width=300, **more)) == ()
+
+
+@pytest.mark.parametrize("kind", ["SimpleRNN", "GRU", "Bidirectional", "RNN"])
+def test_a_gain_of_twelve_leaves_the_state_at_its_bounds(kind):
+    found = one_finding(CHECK, recurrent(kind, **gain(12.0)))
+    assert found.severity is Severity.WARNING
+    assert "Orthogonal(gain=12) on GlorotUniform" in found.summary
+    fix = found.fixes[0]
+    assert bool(fix.edits) == (kind in ("SimpleRNN", "GRU"))
+
+
+@pytest.mark.parametrize("kind", ["SimpleRNN", "GRU", "LSTM"])
+@pytest.mark.parametrize("which", ["kernel_initializer", "recurrent_initializer"])
+def test_weights_of_deviation_1_on_hundreds_of_units(kind, which):
+    wild = {which: {"name": "RandomNormal", "mean": 0.0, "stddev": 1.0}}
+    assert one_finding(CHECK, recurrent(kind, width=256, units=256, **wild))
+
+
+def test_embedded_words_are_small():
+    words = layer("Embedding", (None, 20, 256), given=(None, 20), initializer=Initializer("RandomUniform"))
+    wild = {"kernel_initializer": {"name": "RandomNormal", "mean": 0.0, "stddev": 1.0}}
+    assert findings(CHECK, recurrent("LSTM", width=256, before=(words,), **wild)) == ()
+
+
+def test_under_relu_the_gradient_explodes():
+    assert findings(CHECK, recurrent(steps=200, activation="relu")) == ()
+    found = one_finding(CHECK, recurrent(steps=30, activation="relu", **gain(2.0)))
+    assert "10^8.7 times as large on its way back through 30 steps" in found.summary
+
+
+def test_a_reservoir_is_not_trained():
+    _, cell, last = recurrent(**gain(12.0)).model.layers
+    frozen = dataclasses.replace(cell, is_trainable=False)
+    assert findings(CHECK, planned(model(frozen, last, given=(None, 20, 8)))) == ()

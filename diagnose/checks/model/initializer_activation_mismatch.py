@@ -4,7 +4,7 @@ What it detects
 ---------------
 Layers whose initial weights do not fit their activation and their width, so that before the first step next to
 nothing of the signal arrives at the end, or far too much of it: Glorot's initialization under ReLU in a deep plain
-stack, weights of deviation 1 on hundreds of inputs, weights of a thousandth.
+stack, weights of deviation 1 on hundreds of inputs, weights of a thousandth, a recurrent kernel of a gain far from 1.
 
 How it is detected
 ------------------
@@ -16,6 +16,9 @@ than a hundredth of the function's greatest slope; from `hopeless` decades on it
 halves the variance: that takes 27 layers without normalization or skip connection to matter, and is nothing to speak
 of in a shallow network. He's under a hidden sigmoid or tanh, or under SELU, is an ``info``. So are `sigmoids` hidden
 sigmoid layers in a row, whatever their initial weights, where no dry run has measured the gradients.
+
+The state of a recurrent layer is followed until it has settled: it is a ``warning`` where it saturates as above, and
+where a gradient grows by 10 to the power of `exploded_gradient` on its way back through all steps of the input.
 
 Why it matters
 --------------
@@ -39,12 +42,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from diagnose.blueprint import Activation, Blueprint, Curve, Layer
+from diagnose.blueprint import Activation, Blueprint, Curve, Initializer, Layer
 from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.finding import Finding, LayerTable, Severity
 from diagnose.fix import Edit, Fix
 from diagnose.measures.architecture import WEIGHTED, activation_after, is_pointwise
-from diagnose.measures.signal import Signal, flow, saturated_share
+from diagnose.measures.signal import Signal, flow, recurrences, saturated_share
 from diagnose.remedies import layers, model
 from diagnose.run import Run
 
@@ -55,6 +58,12 @@ CHECK = Check(
 )
 
 _HE = ("HeNormal", "HeUniform")
+#: Second moment of Keras' uniform numbers between -0.05 and 0.05.
+_EMBEDDED = 0.1**2 / 12
+_BOUNDED = {
+    "tanh": Activation("tanh", Curve.SQUASHING, -1.0, 1.0),
+    "sigmoid": Activation("sigmoid", Curve.SQUASHING, 0.0, 1.0),
+}
 
 
 @dataclass(frozen=True)
@@ -79,6 +88,12 @@ class Options:
         source="most of the layer; the share is that of DeepDiagnosis (ICSE 2022) for saturated layers",
         help="share of the units of a hidden sigmoid or tanh layer that begin with hardly any slope",
     )
+    exploded_gradient: float = threshold(
+        6.0,
+        unit="decades",
+        source="a thousand times its length; a gain of 1 under tanh has less than 0 in every step",
+        help="powers of ten by which the variance of a gradient grows on its way back through a recurrence",
+    )
     sigmoids: float = threshold(
         6.0,
         unit="layers",
@@ -102,6 +117,7 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     arriving = {name: signal for name, signal in signals.items() if signal.way and signal.way[-1] == name}
     found = (
         _saturated(blueprint, signals, options)
+        or _recurrent(blueprint, options)
         or _exploded(blueprint, arriving, options)
         or _vanished(blueprint, arriving, options)
         or _unfit(blueprint)
@@ -186,6 +202,68 @@ def _saturated(blueprint: Blueprint, signals: Mapping[str, Signal], options: Opt
             ),
         ),
         fixes=_fixes(blueprint, [blueprint.by_name[name] for name in culprits]),
+    )
+
+
+def _recurrent(blueprint: Blueprint, options: Options) -> Finding | None:
+    """Recurrences whose state begins at its bounds, or makes gradients explode."""
+    saturated: dict[str, float] = {}
+    exploded: dict[str, float] = {}
+    told: dict[str, str] = {}
+    for layer in blueprint.layers:
+        steps = _steps(layer)
+        for cell in recurrences(layer):
+            settled = cell.settled(_EMBEDDED if _is_embedded(blueprint, layer) else 1.0)
+            if settled is None:
+                continue
+            decades, growth = settled
+            share = saturated_share(_BOUNDED.get(cell.activation), decades)
+            if share >= options.saturated:
+                saturated[layer.name] = max(share, saturated.get(layer.name, 0.0))
+            if growth * (steps - 1) >= options.exploded_gradient:
+                exploded[layer.name] = growth * (steps - 1)
+            told[layer.name] = f"{_put(cell.recurrent_initializer)} on {_put(cell.initializer)}"
+    found, limit = (saturated, options.saturated) if saturated else (exploded, options.exploded_gradient)
+    if not found:
+        return None
+    worst = max(found, key=lambda name: found[name])
+    is_plain = all("recurrent_initializer" in blueprint.by_name[name].settings for name in found)
+    what = (
+        f"let {100 * found[worst]:.0f} % of its units begin at their bounds, where there is no slope"
+        if saturated
+        else f"make the variance of a gradient 10^{found[worst]:.1f} times as large on its way back through "
+        f"{_steps(blueprint.by_name[worst])} steps"
+    )
+    return Finding(
+        severity=Severity.WARNING,
+        confidence=0.85,
+        summary=f"Initial recurrent weights of {worst} ({told[worst]}) {what}.",
+        layers=tuple(found),
+        evidence=(
+            LayerTable(
+                label="units that begin with less than a hundredth of the greatest slope"
+                if saturated
+                else "variance of a gradient behind all steps, against that before",
+                value=found[worst],
+                threshold=limit,
+                unit="share" if saturated else "decades",
+                statistic="saturated_share" if saturated else "gradient_variance",
+                rows=tuple(found.items()),
+            ),
+        ),
+        fixes=(layers.initialize_recurrent(tuple(found), is_plain=is_plain),),
+    )
+
+
+def _steps(layer: Layer) -> int:
+    """Return the length of the sequences that a layer is given; 1 where it is not known."""
+    return (layer.input_shape[1] or 1) if layer.input_shape and len(layer.input_shape) > 1 else 1
+
+
+def _is_embedded(blueprint: Blueprint, layer: Layer) -> bool:
+    return any(
+        each.kind == "Embedding" and (each.initializer is None or each.initializer.name == "RandomUniform")
+        for each in blueprint.upstream(layer)
     )
 
 
@@ -326,11 +404,13 @@ def _fewest(way: Sequence[Layer]) -> str:
 
 
 def _drawn(layer: Layer) -> str:
-    initializer = layer.initializer
-    if initializer is None:
-        return ""
-    settings = initializer.settings
-    told = [f"{name}={settings[name]:g}" for name in ("stddev", "minval", "maxval") if _is_number(settings.get(name))]
+    return _put(layer.initializer) if layer.initializer is not None else ""
+
+
+def _put(initializer: Initializer) -> str:
+    """Return an initializer with the numbers that matter."""
+    settings, asked = initializer.settings, ("stddev", "minval", "maxval", "gain", "scale")
+    told = [f"{name}={settings[name]:g}" for name in asked if _is_number(settings.get(name))]
     return f"{initializer.name}({', '.join(told)})" if told else initializer.name
 
 
