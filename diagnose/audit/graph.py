@@ -23,6 +23,7 @@ from diagnose.audit.arithmetic import Field, bytes_of, field_after, field_of_inp
 from diagnose.audit.compilation import losses_of, metrics_of, optimizer_of
 from diagnose.audit.configuration import plain_settings
 from diagnose.audit.functions import activation_of, is_user_written
+from diagnose.audit.penalties import added_penalty
 from diagnose.audit.tracing import inputs_as_built, nodes_put_back, trace
 from diagnose.blueprint import Activation, Blueprint, Curve, Initializer, Layer, Loss, Output, Shape
 from diagnose.live.anatomy import names_of
@@ -511,7 +512,9 @@ def _kind(operation: keras.Operation) -> str:
 
 def _settings(operation: Any) -> dict[str, Any]:
     if isinstance(operation, keras.Layer):
-        return plain_settings(operation.get_config())
+        added = _told(lambda: added_penalty(operation), 0.0)
+        told = _told(lambda: plain_settings(operation.get_config()), {})
+        return {**told, "added_penalty": added} if added else told
     own = {name: value for name, value in vars(operation).items() if not name.startswith("_")}
     return {name: value for name, value in plain_settings(own).items() if value is not None}
 
@@ -561,7 +564,8 @@ def _regularization(model: keras.Model) -> float | None:
     penalized = [v for v in model.trainable_variables if getattr(v, "regularizer", None) is not None]
     if _count(penalized) > _MAX_PENALIZED:
         return None
-    return float(sum(float(variable.regularizer(variable)) for variable in penalized))
+    added = [_told(partial(added_penalty, layer), 0.0) for layer in model._flatten_layers()]
+    return float(sum(float(variable.regularizer(variable)) for variable in penalized)) + sum(added)
 
 
 # The outputs

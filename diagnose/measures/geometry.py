@@ -126,8 +126,10 @@ def sources(model: Blueprint) -> Mapping[str, tuple[Layer, ...]]:
 
 
 def penalties(layer: Layer) -> tuple[Mapping[str, object], ...]:
-    """Return the regularizers of a layer that penalize anything."""
+    """Return the regularizers of a layer that penalize anything, and what its own ``call`` adds for its weights."""
     named = (layer.settings.get(f"{what}_regularizer") for what in (
         "kernel", "bias", "activity", "embeddings", "depthwise", "pointwise", "recurrent", "gamma", "beta",
     ))  # fmt: skip
-    return tuple(each for each in named if isinstance(each, Mapping))
+    added = layer.settings.get("added_penalty")
+    own = ({"name": "add_loss", "value": added},) if added else ()
+    return (*(each for each in named if isinstance(each, Mapping)), *own)

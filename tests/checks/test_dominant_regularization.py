@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from diagnose.finding import OutcomeKind, Severity
 from diagnose.fix import Edit
-from tests.blueprints import dry_run, findings, planned, report
+from tests.blueprints import data, dry_run, findings, planned, report
 from tests.curves import defaults
 from tests.networks import batch_norm, dense, network, plain
 
@@ -70,3 +71,20 @@ def test_no_penalty_or_none_that_is_a_number(penalty):
 def test_it_needs_a_compiled_model():
     (outcome,) = report(CHECK, run(25.0, loss=None)).outcomes
     assert outcome.kind is OutcomeKind.NOT_APPLICABLE
+
+
+def test_what_a_layer_of_ones_own_adds_is_part_of_the_loss_of_a_dry_run():
+    own = dense(128, settings={"added_penalty": 30.0}, is_custom=True, name="own")
+    plan = network(own, given=(None, 784), regularization=30.0)
+    (finding,) = findings(CHECK, planned(plan))
+    assert finding.layers == ("own",)
+    (finding,) = findings(CHECK, planned(plan, dry_run=dry_run(initial_loss=32.3)))
+    assert "30, 13 times its loss of 2.3" in finding.summary
+
+
+@pytest.mark.parametrize(("loss", "expected"), [("mean_squared_error", 4.0), ("mean_absolute_error", 2.0)])
+def test_the_loss_of_a_regression_is_known_by_its_labels(loss, expected):
+    plan = network(dense(128, settings=L2), dense(1), given=(None, 32), regularization=40.0, loss=loss)
+    targets = data(labels=np.tile([-2.0, 2.0], 300), inputs=np.zeros((600, 32)))
+    (finding,) = findings(CHECK, planned(plan, targets))
+    assert f"times its loss of {expected:.3g}" in finding.summary

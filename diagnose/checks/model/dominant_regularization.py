@@ -2,14 +2,16 @@
 
 What it detects
 ---------------
-A model whose penalties (L1, L2) outweigh its loss before the first step.
+A model whose penalties (L1, L2, what a layer of one's own adds for its weights) outweigh its loss before the first
+step.
 
 How it is detected
 ------------------
-The sum of the penalties of the fresh model against its first loss: that of a dry run, or what it must be near (ln K
-for K classes) where nothing was computed. `warning` from a ratio of `ratio` on, `critical` from `critical_ratio`
-on. Where all layers with a penalty are followed by a normalization nothing is said: their weights can shrink
-without changing what the model computes, and published networks are trained so.
+The sum of the penalties of the fresh model against its first loss: that of a dry run, or what it must be near where
+nothing was computed (ln K for K classes; for MSE and MAE that of an output of zero, where the labels are known). What a
+layer of one's own adds by ``add_loss`` counts where it does not depend on the input. `warning` from a ratio of `ratio`
+on, `critical` from `critical_ratio` on. Where all layers with a penalty are followed by a normalization nothing is
+said: their weights can shrink without changing what the model computes, and published networks are trained so.
 
 Why it matters
 --------------
@@ -37,6 +39,7 @@ from diagnose.finding import Comparison, Finding, Severity
 from diagnose.fix import Edit
 from diagnose.measures.architecture import NORMALIZATIONS
 from diagnose.measures.geometry import ELEMENTWISE, is_dropout, penalties
+from diagnose.measures.targets import Target, target_of
 from diagnose.remedies import architecture, regularization
 from diagnose.run import Run
 
@@ -93,16 +96,19 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
 def _first_loss(run: Run, model: Blueprint) -> float | None:
     """Return the loss before the first step; None where neither a dry run nor theory tells it."""
     dry = run.dry_run
-    for loss in (dry.initial_loss, dry.expected_loss) if dry is not None else ():
+    # What layers add is in the loss of a dry run.
+    added = sum(float(layer.settings.get("added_penalty", 0.0)) for layer in model.layers)
+    measured = (dry.initial_loss, dry.expected_loss) if dry is not None else ()
+    for loss in (each - by if each is not None else None for each, by in zip(measured, (added, 0.0), strict=False)):
         if loss is not None and math.isfinite(loss) and loss > 0:
             return loss
     trained = [output for output in model.outputs if output.loss is not None]
-    expected = [_expected(output) for output in trained]
+    expected = [_expected(output, target_of(run, output)) for output in trained]
     return sum(loss for loss in expected if loss) if expected and all(expected) else None
 
 
-def _expected(output: Output) -> float | None:
-    """Return the cross-entropy of a guess; None for other losses."""
+def _expected(output: Output, target: Target | None) -> float | None:
+    """Return the cross-entropy of a guess, the distance of the labels from zero; None for other losses."""
     name = output.loss.name if output.loss is not None and not output.loss.is_custom else ""
     if name == "binary_crossentropy":
         return math.log(2)
@@ -110,6 +116,9 @@ def _expected(output: Output) -> float | None:
     logits = output.loss is not None and output.loss.from_logits
     if name in ("categorical_crossentropy", "sparse_categorical_crossentropy") and (softmax or logits):
         return math.log(output.units) if output.units and output.units > 1 else None
+    if target is not None and name in ("mean_squared_error", "mean_absolute_error"):
+        power = 2 if name == "mean_squared_error" else 1
+        return sum(abs(each) ** power for each in target.quantiles) / max(len(target.quantiles), 1)
     return None
 
 
