@@ -49,6 +49,8 @@ class Activation:
         Bounds of its values; None where there is none (or none is known).
     gradient_share
         Share of the looked-at inputs, between -20 and 20, at which its derivative is neither zero nor missing.
+    axis
+        Along which the values of a softmax sum to 1.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Activation:
     low: float | None = None
     high: float | None = None
     gradient_share: float = 1.0
+    axis: int = -1
 
     @property
     def is_linear(self) -> bool:
@@ -174,12 +177,16 @@ class Loss:
 class Output:
     """One output of the model.
 
+    spread_labels
+        Shape of the labels of a batch, where the loss compares each of them with every prediction of the batch: those
+        of (n,) and predictions of (n, 1) make a table of n times n. None where it does not, or there are no labels.
     Parameters
     ----------
     name
         As Keras calls the output.
     layer
         Name of the layer that gives it.
+    spread_labels: Shape | None = None
     shape
         With the batch axis.
     activation
@@ -201,6 +208,9 @@ class Output:
     @property
     def units(self) -> int | None:
         """The size of its last axis."""
+    thresholds
+        Metric -> the least and the largest number above which it takes a value of the output for a yes; without those
+        that have none.
         return self.shape[-1] if len(self.shape) > 1 else None
 
 
@@ -209,6 +219,7 @@ class Optimizer:
     """How the model is trained.
 
     Parameters
+    thresholds: Mapping[str, tuple[float, float]] = field(default_factory=lambda: MappingProxyType({}))
     ----------
     name
         Keras' class in small letters: ``adam``, ``sgd``.

@@ -109,6 +109,7 @@ def _of_model(
 ) -> Run:
     from diagnose.audit.building import built
     from diagnose.audit.graph import blueprint_of
+    from diagnose.audit.spreading import with_spread_labels
     from diagnose.blueprint import DryRun
 
     if batch_size is None and data is not None:
@@ -116,6 +117,7 @@ def _of_model(
     told = None
     with built(model, data) as building:
         blueprint = blueprint_of(model, batch_size=batch_size, lines=lines, inputs=building.inputs)
+        blueprint = with_spread_labels(blueprint, model, data)
         if building.failed:
             told = DryRun(samples=building.samples, failed=building.failed)
         elif dry_run:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import keras
+import numpy as np
 
 from diagnose.audit.configuration import plain_settings
 from diagnose.blueprint import Loss, Optimizer
@@ -27,18 +29,46 @@ def losses_of(model: keras.Model, names: Sequence[str]) -> list[Loss | None]:
     names
         Of its outputs, in order.
     """
-    given = getattr(model, "loss", None) if getattr(model, "compiled", False) else None
-    return [None if one is None else _loss(one) for one in _for_each(given, model, names)]
+    return [None if one is None else _loss(one) for one in given_losses(model, names)]
+
+
+def given_losses(model: keras.Model, names: Sequence[str]) -> list[Any]:
+    """Return what was given to ``compile`` as the loss of each output; None where it has none."""
+    return _for_each(getattr(model, "loss", None) if getattr(model, "compiled", False) else None, model, names)
 
 
 def metrics_of(model: keras.Model, names: Sequence[str]) -> list[tuple[str, ...]]:
     """Return the full names of the metrics of each output."""
+    return [tuple(dict.fromkeys(map(_metric_name, given))) for given in _metrics(model, names)]
+
+
+def thresholds_of(model: keras.Model, names: Sequence[str]) -> list[dict[str, tuple[float, float]]]:
+    """Return the least and the largest threshold of the metrics of each output that have some."""
+    found = [{_metric_name(metric): _thresholds(metric) for metric in given} for given in _metrics(model, names)]
+    return [{name: (min(cuts), max(cuts)) for name, cuts in one.items() if cuts} for one in found]
+
+
+def _metrics(model: keras.Model, names: Sequence[str]) -> list[list[Any]]:
     compiled = getattr(model, "_compile_metrics", None)
-    found: list[list[str]] = [[] for _ in names]
+    found: list[list[Any]] = [[] for _ in names]
     for attribute in ("_user_metrics", "_user_weighted_metrics"):
         for at, given in enumerate(_for_each(getattr(compiled, attribute, None), model, names)):
-            found[at] += [_metric_name(metric) for metric in keras.tree.flatten(given) if metric is not None]
-    return [tuple(dict.fromkeys(one)) for one in found]
+            found[at] += [metric for metric in keras.tree.flatten(given) if metric is not None]
+    return found
+
+
+def _thresholds(metric: Any) -> list[float]:
+    """Return above which numbers a metric takes an output for a yes; none where it takes logits, or no decision."""
+    with suppress(Exception):  # a name that Keras does not know, a metric of the user's
+        metric = keras.metrics.get(metric) if isinstance(metric, str) and metric not in ("acc", "accuracy") else metric
+        if getattr(metric, "from_logits", False):
+            return []
+        cuts = [getattr(metric, name, None) for name in ("threshold", "thresholds")]
+        if callable(metric) and not isinstance(metric, keras.metrics.Metric):
+            threshold = inspect.signature(metric).parameters.get("threshold")
+            cuts.append(None if threshold is None else threshold.default)
+        return [float(cut) for cut in np.ravel([cut for cut in cuts if cut is not None])]
+    return []
 
 
 def optimizer_of(model: keras.Model) -> Optimizer | None:

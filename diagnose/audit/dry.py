@@ -7,10 +7,11 @@ optimizer, its metrics and its compiled loss are not touched at all, for fresh o
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from diagnose.audit import batch as batches
+from diagnose.audit.functions import is_user_written
 from diagnose.blueprint import DryRun, LayerScale
 from diagnose.live.anatomy import WatchedLayer, layers_of
 from diagnose.live.passive import restored
@@ -37,6 +39,8 @@ _OPENING = 2
 #: Gradients of 16-bit floats are computed of the loss times this: they would vanish otherwise.
 _SCALE = 1024.0
 _LONGEST = 200
+#: Models of more layers are not traced: it takes too long.
+_MOST_TRACED = 200
 
 
 def dry_run(
@@ -154,11 +158,15 @@ class _Rehearsal:
 
     def _told(self) -> DryRun:
         scales = _Scales()
+        if self._has_own_layers():
+            self._trace(self._forward)
         with tf.GradientTape() as tape, noted_calls(self._layers, scales):
             outputs = self._forward()
             self._label(outputs)
             loss = self._loss(outputs, penalties=False)
             scaled = None if loss is None else loss * self._scale
+        for function in self._own_functions():
+            self._trace(function, self._y, outputs)
         if loss is None:
             return DryRun(samples=self._samples, is_made_up=self._is_made_up, scales=tuple(self._scales(scales, {})))
         gradients = self._norms(self._gradients(tape, scaled))
@@ -180,6 +188,36 @@ class _Rehearsal:
 
     def _forward(self, *, training: bool = True) -> Any:
         return self._model(self._x, **({"training": training} if takes_training(self._model) else {}))
+    def _trace(self, function: Callable[..., Any], *tensors: Any) -> None:
+        """Have a function compute with symbols, as ``fit`` does, which gets all it needs for that from TensorFlow.
+
+        Raises
+        ------
+        ValueError
+            That is not possible: the code looks at numbers, with NumPy, ``.numpy()`` or an ``if``.
+        """
+        if self._model.run_eagerly or not self._model.compiled:
+            return
+        try:
+            tf.function(tf.autograph.experimental.do_not_convert(function)).get_concrete_function(*tensors)
+        except Exception as error:  # whatever code of the user's may raise
+            raise ValueError(f"fit computes in a graph, and there: {plainly(error)}") from error
+
+    def _has_own_layers(self) -> bool:
+        layers = self._model._flatten_layers()
+        return len(layers) <= _MOST_TRACED and any(map(is_user_written, layers))
+
+    def _own_functions(self) -> Iterator[Callable[..., Any]]:
+        """Yield the compiled loss if something in it is the user's own, and functions of theirs that are metrics."""
+        model = self._model
+        if type(model).train_step is not keras.Model.train_step or self._y is None or not model.compiled:
+            return
+        if type(model).compute_loss is keras.Model.compute_loss and any(map(_is_own, keras.tree.flatten(model.loss))):
+            yield model._compile_loss
+        if tf.is_tensor(self._y):
+            metrics = keras.tree.flatten(getattr(model._compile_metrics, "_user_metrics", None))
+            yield from (one for one in metrics if inspect.isfunction(one) and _is_own(one))
+
 
     def _label(self, outputs: Any) -> None:
         """Find, or draw, labels for what the model puts out."""
@@ -378,5 +416,12 @@ def plainly(error: Exception) -> str:
     text = re.sub(r"^Exception encountered when calling [^\n]*\n+", "", text)
     text = text.partition("\n\nArguments received")[0]
     text = re.sub(r"\{\{function_node [^}]*\}\} *| *\[Op:\w+\].*", "", text)
+def _is_own(loss: Any) -> bool:
+    """Whether a loss, or a function, is written by the user."""
+    function = getattr(loss, "fn", loss)
+    written = function if inspect.isfunction(function) else type(loss)
+    return not isinstance(loss, str | None) and not str(getattr(written, "__module__", "")).startswith("keras.")
+
+
     text = " ".join(text.split())
     return (f"{text[: _LONGEST - 3]}..." if len(text) > _LONGEST else text) or type(error).__name__

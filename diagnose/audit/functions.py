@@ -164,13 +164,15 @@ def activation_of(described: Any) -> Activation | None:
     if not isinstance(described, keras.Operation):
         return judged(described)
     if isinstance(described, keras.layers.TimeDistributed):
-        return activation_of(described.layer)
+        found = activation_of(described.layer)
+        return replace(found, axis=found.axis + 1) if found is not None and found.axis > 0 else found
     if isinstance(described, keras.layers.Bidirectional):
         return activation_of(described.forward_layer)
     if is_user_written(described):
         return None
     if isinstance(described, keras.layers.Softmax) or _is_operation(described, "Softmax"):
-        return Activation("softmax", Curve.SOFTMAX, 0.0, 1.0)
+        axis = described.axis if isinstance(described.axis, int) else -1
+        return Activation("softmax", Curve.SOFTMAX, 0.0, 1.0, axis=axis)
     if isinstance(described, keras.layers.PReLU):
         return Activation("prelu", Curve.RECTIFIER_LIKE)
     if isinstance(described, _APPLY_TO_STATE):
@@ -352,11 +354,22 @@ def _judged_rows(function: Function) -> Activation:
     if np.isnan(slopes).all():
         return Activation(name, Curve.STEP, gradient_share=0.0)
     if values.shape == rows.shape and (values >= 0).all() and np.allclose(values.sum(axis=1), 1, atol=1e-4):
-        return Activation(name, Curve.SOFTMAX, 0.0, 1.0)
+        return Activation(name, Curve.SOFTMAX, 0.0, 1.0, axis=_axis_of_sums(function))
     others = np.roll(rows, 3, axis=1)
     sums = values + _values(function, others) - _values(function, 0 * rows)
     is_additive = np.allclose(sums, _values(function, rows + others), rtol=1e-4, atol=1e-4)
     return Activation(name, Curve.LINEAR if is_additive else Curve.OTHER)
+
+
+def _axis_of_sums(function: Function) -> int:
+    """Return along which axis the values of a softmax sum to 1, whatever the rank of its input; -1 if unclear."""
+    tensors = [np.arange(2 * 3 * 5, dtype=np.float32).reshape(shape) % 7 for shape in ((2, 3, 5), (2, 3, 1, 5))]
+    with suppress(Exception):  # a function of tensors of one rank
+        made = [_values(function, tensor) for tensor in tensors]
+        for axis in (-1, 1, 2, -2, -3):
+            if all(np.allclose(values.sum(axis=axis), 1, atol=1e-4) for values in made):
+                return axis
+    return -1
 
 
 def _renamed(found: Activation, operation: keras.Operation) -> Activation:

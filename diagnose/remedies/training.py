@@ -187,7 +187,8 @@ def fix_metric(*, addresses: str = "") -> Fix:
         title="Use the accuracy that fits output and labels",
         why="A metric that does not fit the output stays frozen while the loss falls: one sigmoid unit needs "
         "binary accuracy, integer labels of K classes sparse categorical accuracy, one-hot labels "
-        "categorical accuracy; regression has no accuracy at all (MAE instead).",
+        "categorical accuracy; regression has no accuracy at all (MAE instead). Logits say yes above 0: "
+        "BinaryAccuracy(threshold=0.0), Precision(thresholds=0.0), AUC(from_logits=True).",
         cost="None. compile's third positional argument is loss_weights: name metrics=.",
         applicability=Applicability.MANUAL,
         code=(

@@ -276,3 +276,47 @@ def test_the_training_after_it_is_the_same_as_without_it(with_data):
         return [*(v.numpy().tobytes() for v in model.weights), repr(history.history).encode()]
 
     assert trained(rehearsed=True) == trained(rehearsed=False)
+
+
+# -- what runs eagerly, and not in fit ---------------------------------------------------------------------------------
+
+
+def by_numpy(y_true, y_pred):
+    return np.mean(np.abs(np.asarray(y_true) - np.asarray(y_pred)))
+
+
+class ByNumpy(keras.losses.Loss):
+    def call(self, y_true, y_pred):
+        return keras.ops.mean(keras.ops.abs(y_true - y_pred), axis=-1) * float(y_pred.numpy().max() > 0)
+
+
+class Branching(keras.layers.Layer):
+    def call(self, x):
+        return x if float(keras.ops.max(x)) > 0 else -x
+
+
+@pytest.mark.parametrize(
+    ("loss", "metrics", "inner"),
+    [(by_numpy, [], []), (ByNumpy(), [], []), ("mse", [by_numpy], []), ("mse", [], [Branching()])],
+)
+def test_code_that_looks_at_numbers_does_not_run_in_fit(loss, metrics, inner):
+    x = keras.Input((6,))
+    model = keras.Model(x, layers.Dense(1)(x))
+    if inner:  # its call cannot be made on symbols, so that a model of its own holds it
+
+        class Own(keras.Model):
+            def __init__(self):
+                super().__init__()
+                self.last, self.out = inner[0], layers.Dense(1)
+
+            def call(self, x):
+                return self.out(self.last(x))
+
+        model = Own()
+        model(np.ones((2, 6), "float32"))
+    numbers = sample(np.ones((40, 6), "float32"), np.ones((40, 1), "float32"))
+    for eager in (False, True):
+        model.compile("adam", loss, metrics=metrics, run_eagerly=eager)
+        told = dry_run(model, numbers)
+        assert told.samples
+        assert told.failed.startswith("fit computes in a graph") is not eager

@@ -252,3 +252,14 @@ def test_values_that_are_no_numbers_give_no_warning(function):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert isinstance(activation_of(function), Activation)
+
+
+@pytest.mark.parametrize("axis", [-1, 1, -2])
+def test_the_axis_of_a_softmax(axis):
+    assert activation_of(keras.layers.Softmax(axis=axis)).axis == axis
+    if axis != -2:  # of rows of numbers that is another function
+        assert activation_of(lambda x: keras.ops.softmax(x, axis=axis)).axis == axis
+
+
+def test_the_axis_of_a_softmax_for_each_step():
+    assert activation_of(keras.layers.TimeDistributed(keras.layers.Softmax(axis=1))).axis == 2

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from diagnose.blueprint import Activation, Curve
+from diagnose.blueprint import Activation, Curve, Loss
 from diagnose.finding import Severity
 from tests.blueprints import ACTIVATIONS, dense, findings, layer, model, one_finding, planned, report
 from tests.checks.test_output_units_mismatch import (
@@ -266,3 +266,65 @@ def test_weights_of_attention_are_a_softmax_in_its_place():
     scores = layer("Multiply", (None, 32), name="product", inputs=("weights", "input"))
     run = planned(model(weights, scores, dense(10, "softmax", given=32), loss=SPARSE))
     assert findings(CHECK, run) == ()
+
+
+# -- thresholds of metrics ---------------------------------------------------------------------------------------------
+
+
+def changed(run, **more):
+    outputs = (dataclasses.replace(run.model.outputs[0], **more),)
+    return dataclasses.replace(run, model=dataclasses.replace(run.model, outputs=outputs))
+
+
+def with_thresholds(activation, low, high):
+    run = trained(6, activation, BINARY, metrics=("precision",), from_logits=activation == "linear")
+    return changed(run, thresholds={"precision": (low, high)})
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.5, 0.5), (0.2, 0.8), (-1e-7, 1 + 1e-7)])
+def test_thresholds_of_probabilities_for_logits(low, high):
+    finding = one_finding(CHECK, with_thresholds("linear", low, high))
+    assert finding.severity is Severity.WARNING
+    assert "precision" in finding.summary
+    assert findings(CHECK, with_thresholds("sigmoid", low, high)) == ()
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 0.0), (-1.0, 1.0)])
+def test_thresholds_of_logits(low, high):
+    assert findings(CHECK, with_thresholds("linear", low, high)) == ()
+
+
+def test_a_threshold_that_every_probability_is_above():
+    assert one_finding(CHECK, with_thresholds("sigmoid", 0.0, 0.0)).severity is Severity.WARNING
+
+
+def test_accuracy_of_one_logit_cuts_at_one_half():
+    assert (
+        "accuracy" in one_finding(CHECK, trained(1, "linear", BINARY, metrics=("accuracy",), from_logits=True)).summary
+    )
+    assert findings(CHECK, trained(1, "sigmoid", BINARY, metrics=("accuracy",))) == ()
+
+
+# -- the axis of a softmax ---------------------------------------------------------------------------------------------
+
+
+def of_words(axis):
+    softmax = dataclasses.replace(ACTIVATIONS["softmax"], axis=axis)
+    end = layer("Softmax", (None, 15, 5), activation=softmax)
+    return planned(model(layer("Dense", (None, 15, 5), given=(None, 15, 8)), end, loss=SPARSE))
+
+
+@pytest.mark.parametrize("axis", [1, -2])
+def test_softmax_along_another_axis_than_that_of_the_classes(axis):
+    finding = one_finding(CHECK, of_words(axis))
+    assert finding.severity is Severity.CRITICAL
+    assert "axis 1" in finding.summary
+
+
+@pytest.mark.parametrize("axis", [-1, 2])
+def test_softmax_along_the_last_axis(axis):
+    assert findings(CHECK, of_words(axis)) == ()
+
+
+def test_softmax_along_the_axis_that_the_loss_takes():
+    assert findings(CHECK, changed(of_words(1), loss=Loss(CATEGORICAL, settings={"axis": 1}))) == ()

@@ -202,3 +202,11 @@ def test_raw_data_is_encoded_before():
 def test_a_model_that_is_not_compiled_cannot_be_judged():
     (outcome,) = report(CHECK, trained(10, "softmax", None)).outcomes
     assert outcome.reason.startswith("the model is not compiled")
+
+
+def test_a_loss_of_ones_own_that_spreads_labels_against_predictions():
+    blueprint = trained(1, "linear", MSE).model
+    output = dataclasses.replace(blueprint.outputs[0], loss=Loss("mine", is_custom=True, spread_labels=(None,)))
+    finding = one_finding(CHECK, planned(dataclasses.replace(blueprint, outputs=(output,))))
+    assert finding.severity is Severity.CRITICAL
+    assert "every label" in finding.summary

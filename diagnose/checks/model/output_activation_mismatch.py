@@ -10,12 +10,13 @@ And softmax in a hidden layer, where it is out of place.
 How it is detected
 ------------------
 The last function before each output is held against its loss. It is ``critical`` where the loss cannot be brought down
-(a straight line, ReLU or tanh before a cross-entropy of probabilities, a softmax over one unit, softmax for rows in
-which several labels hold) and where `outside` or more of the labels lie beyond what the activation can give. It is a
-``warning`` where the model learns, but less well than it could: softmax before binary cross-entropy, sigmoid before a
-categorical one, probabilities taken for logits (by the loss, or by a second softmax or sigmoid right behind the first),
-softmax for a regression loss where no labels show that they are shares. A metric that does not fit is a ``warning``,
-``accuracy`` beside a regression loss an ``info``. Losses and activations of your own are not judged; a sigmoid or tanh
+(a straight line, ReLU or tanh before a cross-entropy of probabilities, a softmax over one unit or along another axis
+than that of the classes, softmax for rows in which several labels hold) and where `outside` or more of the labels lie
+beyond what the activation can give. It is a ``warning`` where the model learns, but less well than it could: softmax
+before binary cross-entropy, sigmoid before a categorical one, probabilities taken for logits (by the loss, or by a
+second softmax or sigmoid right behind the first), softmax for a regression loss where no labels show that they are
+shares. A metric that does not fit is a ``warning``, and so is one that cuts at a probability (precision, AUC, binary
+accuracy) where the output gives logits; ``accuracy`` beside a regression loss is an ``info``. Losses and activations of your own are not judged; a sigmoid or tanh
 before a regression loss is sound while the labels lie within. A hidden softmax that goes to layers with weights and
 nowhere else is an ``info``: weights of attention or of experts go into a product, codes and mixtures may be meant.
 
@@ -91,6 +92,8 @@ class Mismatch:
 #: Activations are looked at between -20 and 20.
 _FAR = 20.0
 _LINEAR, _SOFTMAX, _SQUASHING, _RECTIFIER = Curve.LINEAR, Curve.SOFTMAX, Curve.SQUASHING, Curve.RECTIFIER
+#: Where a decision is taken of a probability; and how far thresholds lie beyond 0 and 1, to have both within.
+_HALF, _ROUNDING = 0.5, 1e-6
 _ACCURACIES = ("accuracy", "acc", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy")
 
 
@@ -109,13 +112,15 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
         activation = output.activation
         if activation is not None and activation.curve not in (Curve.UNKNOWN, Curve.STEP):
             found = (
-                _of_loss(output, loss, family, activation, target)
+                _along_another_axis(blueprint, output, loss, family, activation)
+                or _of_loss(output, loss, family, activation, target)
                 or _twice(blueprint, output, loss, family, activation)
                 or (_of_labels(output, loss, activation, target, options) if family is Family.REGRESSION else None)
             )
             if found is not None:
                 yield _finding(blueprint, output, found)
         yield from _of_metrics(output, loss, family, target)
+        yield from _of_thresholds(output, loss, family)
     yield from _hidden_softmax(blueprint)
 
 
@@ -138,6 +143,28 @@ def _of_loss(
         is_unfit = activation.curve in (_LINEAR, _RECTIFIER, _SQUASHING) and not _is_probability(activation)
         return _no_probability(loss, activation, Severity.WARNING, fitting) if is_unfit else None
     return _of_regression(output, loss, activation, target)
+
+
+def _along_another_axis(
+    blueprint: Blueprint, output: Output, loss: Loss, family: Family, activation: Activation
+) -> Mismatch | None:
+    """A softmax whose values sum to 1 along another axis than that of the classes."""
+    layer, rank = blueprint.by_name.get(output.layer), len(output.shape)
+    if family not in (Family.SPARSE, Family.CATEGORICAL) or activation.curve is not _SOFTMAX or rank < 3:
+        return None
+    if layer is None or layer.activation is None or layer.activation.curve is not _SOFTMAX:
+        return None  # what comes between may have moved the axes
+    axis, classes = activation.axis % rank, int(loss.settings.get("axis", -1)) % rank
+    if axis == classes:
+        return None
+    return Mismatch(
+        Severity.CRITICAL,
+        f"applies {activation.name} along axis {axis} of its output, and {loss.name} takes axis "
+        f"{classes} for the classes: the probabilities of one prediction do not sum to 1",
+        "axis of the softmax",
+        float(axis),
+        float(classes),
+    )
 
 
 def _of_logits(output: Output, loss: Loss, family: Family, activation: Activation) -> Mismatch | None:
@@ -488,6 +515,52 @@ def _of_metrics(output: Output, loss: Loss, family: Family, target: Target | Non
         ),
         fixes=(training.fix_metric(),),
     )
+
+
+def _of_thresholds(output: Output, loss: Loss, family: Family) -> Iterator[Finding]:
+    """Yield a finding for the metrics whose thresholds are those of probabilities, and the output gives logits.
+
+    And for those that are beyond 0 and 1, where it gives probabilities.
+    """
+    activation = output.activation
+    if activation is None or family not in (Family.SPARSE, Family.CATEGORICAL, Family.BINARY):
+        return
+    cuts = dict(output.thresholds)
+    if family is Family.BINARY and output.units == 1 and "accuracy" in output.metrics:
+        cuts["accuracy"] = (_HALF, _HALF)  # Keras takes binary accuracy for it
+    if loss.from_logits and activation.is_linear:
+        unfit = {name: cut for name, cut in cuts.items() if cut[0] >= -_ROUNDING and 0 < cut[1] <= 1 + _ROUNDING}
+        told = "of a probability, and the output gives logits, which say yes above 0"
+    elif not loss.from_logits and _is_probability(activation):
+        unfit = {name: cut for name, cut in cuts.items() if cut[1] <= 0 or cut[0] >= 1}
+        told = "that no probability, or every one, is above"
+    else:
+        return
+    if not unfit:
+        return
+    name, (low, high) = next(iter(unfit.items()))
+    yield Finding(
+        severity=Severity.WARNING,
+        confidence=0.8,
+        summary=f"Metric {', '.join(unfit)} of output {output.name} has {_told_thresholds(low, high)} {told}.",
+        layers=(output.layer,),
+        evidence=(
+            Comparison(
+                label=f"threshold of {name}",
+                value=high,
+                threshold=0.0 if loss.from_logits else _HALF,
+                left_name=name,
+                left=high,
+                right_name="sound",
+                right=0.0 if loss.from_logits else _HALF,
+            ),
+        ),
+        fixes=(training.fix_metric(),),
+    )
+
+
+def _told_thresholds(low: float, high: float) -> str:
+    return f"the threshold {high:g}" if low == high else f"thresholds from {max(low, 0):g} to {min(high, 1):g}"
 
 
 def _is_of_amounts(output: Output, target: Target | None) -> bool:

@@ -10,8 +10,9 @@ How it is detected
 ------------------
 The shape of each output is held against what its loss takes and against the labels, where there are some. It is
 ``critical`` where they cannot meet, and where a class has no unit. Units that no class belongs to are an ``info``, from
-`spare` of them on, where every class occurs in the labels. Losses of your own, and labels that are text or raw, are not
-judged. Segmentation and sequence models, whose labels have the axes of the output, are sound.
+`spare` of them on, where every class occurs in the labels. A loss of your own is tried on numbers: it is ``critical``
+where labels as they come make it compare each prediction with every label, and labels of the output's shape do not.
+Labels that are text or raw are not judged. Segmentation and sequence models, whose labels have the axes of the output, are sound.
 
 Why it matters
 --------------
@@ -35,7 +36,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from diagnose.blueprint import Blueprint, Loss, Output
+from diagnose.blueprint import Blueprint, Loss, Output, Shape
 from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.finding import Comparison, Finding, Severity
 from diagnose.fix import Fix
@@ -72,6 +73,33 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
         spare = (output.units or 0) - target.classes if target is not None else 0
         if run.model is not None and why is not None and not (why is Misfit.TOO_MANY and spare < options.spare):
             yield _finding(run.model, output, loss, target, why)
+    for output in run.model.outputs if run.model is not None else ():
+        if output.loss is not None and output.loss.spread_labels is not None:
+            yield _spread(output, output.loss, output.loss.spread_labels)
+
+
+def _spread(output: Output, loss: Loss, shape: Shape) -> Finding:
+    """A loss of the user's own that makes a table of labels and predictions."""
+    given, made = len(shape), len(output.shape)
+    return Finding(
+        severity=Severity.CRITICAL,
+        confidence=0.95,
+        summary=f"Loss {loss.name} compares each prediction of a batch with every label: output {output.name} has the "
+        f"shape {_shape(output.shape)}, the labels {_shape(shape)}, and one is spread against the other.",
+        layers=(output.layer,),
+        evidence=(
+            Comparison(
+                label="axes of the labels against those of the output",
+                value=float(given - made),
+                unit="axes",
+                left_name="axes of the labels",
+                left=float(given),
+                right_name=f"axes of {output.name}",
+                right=float(made),
+            ),
+        ),
+        fixes=(model.match_output_to_loss(),),
+    )
 
 
 def _finding(blueprint: Blueprint, output: Output, loss: Loss, target: Target | None, why: Misfit) -> Finding:
