@@ -165,28 +165,28 @@ class Loss:
         Whether it applies the sigmoid or the softmax itself.
     settings
         The rest: ``label_smoothing``, ``delta`` ...
+    spread_labels
+        Shape of the labels of a batch, where the loss compares each of them with every prediction of the batch: those
+        of (n,) and predictions of (n, 1) make a table of n times n. None where it does not, or there are no labels.
     """
 
     name: str
     is_custom: bool = False
     from_logits: bool = False
     settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    spread_labels: Shape | None = None
 
 
 @dataclass(frozen=True)
 class Output:
     """One output of the model.
 
-    spread_labels
-        Shape of the labels of a batch, where the loss compares each of them with every prediction of the batch: those
-        of (n,) and predictions of (n, 1) make a table of n times n. None where it does not, or there are no labels.
     Parameters
     ----------
     name
         As Keras calls the output.
     layer
         Name of the layer that gives it.
-    spread_labels: Shape | None = None
     shape
         With the batch axis.
     activation
@@ -196,6 +196,9 @@ class Output:
         None where it is not trained, or the model is not compiled.
     metrics
         Names, in full.
+    thresholds
+        Metric -> the least and the largest number above which it takes a value of the output for a yes; without those
+        that have none.
     """
 
     name: str
@@ -204,13 +207,11 @@ class Output:
     activation: Activation | None = None
     loss: Loss | None = None
     metrics: tuple[str, ...] = ()
+    thresholds: Mapping[str, tuple[float, float]] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def units(self) -> int | None:
         """The size of its last axis."""
-    thresholds
-        Metric -> the least and the largest number above which it takes a value of the output for a yes; without those
-        that have none.
         return self.shape[-1] if len(self.shape) > 1 else None
 
 
@@ -219,7 +220,6 @@ class Optimizer:
     """How the model is trained.
 
     Parameters
-    thresholds: Mapping[str, tuple[float, float]] = field(default_factory=lambda: MappingProxyType({}))
     ----------
     name
         Keras' class in small letters: ``adam``, ``sgd``.

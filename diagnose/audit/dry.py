@@ -186,8 +186,6 @@ class _Rehearsal:
             scales=tuple(self._scales(scales, gradients)),
         )
 
-    def _forward(self, *, training: bool = True) -> Any:
-        return self._model(self._x, **({"training": training} if takes_training(self._model) else {}))
     def _trace(self, function: Callable[..., Any], *tensors: Any) -> None:
         """Have a function compute with symbols, as ``fit`` does, which gets all it needs for that from TensorFlow.
 
@@ -218,6 +216,8 @@ class _Rehearsal:
             metrics = keras.tree.flatten(getattr(model._compile_metrics, "_user_metrics", None))
             yield from (one for one in metrics if inspect.isfunction(one) and _is_own(one))
 
+    def _forward(self, *, training: bool = True) -> Any:
+        return self._model(self._x, **({"training": training} if takes_training(self._model) else {}))
 
     def _label(self, outputs: Any) -> None:
         """Find, or draw, labels for what the model puts out."""
@@ -402,6 +402,13 @@ def _copy_of(optimizer: Any) -> keras.optimizers.Optimizer | None:
         return None
 
 
+def _is_own(loss: Any) -> bool:
+    """Whether a loss, or a function, is written by the user."""
+    function = getattr(loss, "fn", loss)
+    written = function if inspect.isfunction(function) else type(loss)
+    return not isinstance(loss, str | None) and not str(getattr(written, "__module__", "")).startswith("keras.")
+
+
 def _dense(gradient: Any) -> Any:
     return None if gradient is None else tf.convert_to_tensor(gradient)
 
@@ -416,12 +423,5 @@ def plainly(error: Exception) -> str:
     text = re.sub(r"^Exception encountered when calling [^\n]*\n+", "", text)
     text = text.partition("\n\nArguments received")[0]
     text = re.sub(r"\{\{function_node [^}]*\}\} *| *\[Op:\w+\].*", "", text)
-def _is_own(loss: Any) -> bool:
-    """Whether a loss, or a function, is written by the user."""
-    function = getattr(loss, "fn", loss)
-    written = function if inspect.isfunction(function) else type(loss)
-    return not isinstance(loss, str | None) and not str(getattr(written, "__module__", "")).startswith("keras.")
-
-
     text = " ".join(text.split())
     return (f"{text[: _LONGEST - 3]}..." if len(text) > _LONGEST else text) or type(error).__name__

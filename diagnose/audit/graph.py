@@ -275,10 +275,7 @@ class _Walk:
         if not isinstance(operation, keras.Layer) or not is_user_written(operation) or not _sublayers(operation):
             return None
         shapes = [tuple(tensor.shape) for tensor in node.input_tensors]
-        arguments = dict(node.arguments.kwargs)
-        if not place.is_own_call:  # what is written in a functional graph is not what the block is called with
-            arguments.pop("training", None)
-        traced = self._traced(operation, node.arguments.args, arguments, shapes)
+        traced = self._traced(operation, node.arguments.args, node.arguments.kwargs, shapes)
         return None if traced is None or self._loses_variables(operation, traced) else (traced, sources)
 
     def _loses_variables(self, container: keras.Layer, function: keras.Function) -> bool:
@@ -600,6 +597,8 @@ def _outputs(model: keras.Model, walk: _Walk, layers: Sequence[Layer], names: Ma
     no_metrics: list[tuple[str, ...]] = [()] * len(ends)
     losses = _told(lambda: losses_of(model, called_so), no_losses)
     metrics = _told(lambda: metrics_of(model, called_so), no_metrics)
+    no_thresholds: list[dict[str, tuple[float, float]]] = [{}] * len(ends)
+    thresholds = _told(lambda: thresholds_of(model, called_so), no_thresholds)
     by_name = {layer.name: layer for layer in layers}
     return tuple(
         Output(
@@ -609,6 +608,7 @@ def _outputs(model: keras.Model, walk: _Walk, layers: Sequence[Layer], names: Ma
             activation=_told(partial(_last_activation, by_name[names[id(end.part)]], by_name, {}), None),
             loss=loss,
             metrics=given,
+            thresholds=cuts,
         )
         for end, loss, given, cuts in zip(ends, losses, metrics, thresholds, strict=True)
     )
@@ -622,8 +622,6 @@ def _last_activation(
         known[layer.name] = None  # of a layer that takes, in another call, what it gave itself
         before = [by_name[name] for name in dict.fromkeys(layer.inputs)]
         known[layer.name] = _applied_last(layer, [partial(_last_activation, one, by_name, known) for one in before])
-    no_thresholds: list[dict[str, tuple[float, float]]] = [{}] * len(ends)
-    thresholds = _told(lambda: thresholds_of(model, called_so), no_thresholds)
     return known[layer.name]
 
 
@@ -633,7 +631,6 @@ def _applied_last(layer: Layer, before: Sequence[Callable[[], Activation | None]
         return layer.activation
     if layer.kind in _PASSING or (layer.kind == "Activation" and layer.activation and layer.activation.is_linear):
         return before[0]() if len(before) == 1 else None
-            thresholds=cuts,
     if layer.kind in _JOINING or (layer.kind in ("Add", "Subtract") and len(layer.inputs) > 1):
         return _common(layer.kind, [one() for one in before])
     if layer.kind in _AFFINE | _PROJECTING:
