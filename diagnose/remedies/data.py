@@ -470,6 +470,27 @@ def split_once(*, addresses: str = "") -> Fix:
     )
 
 
+def split_by_time(*, addresses: str = "") -> Fix:
+    """Windows of one series on one side, or on the other."""
+    return Fix(
+        id="split-by-time",
+        title="Split the series in time, then cut it into windows",
+        why="Windows that overlap have steps in common. Drawn at random, those that are validated on lie between such "
+        "as were trained on, and often the target of one is in the input of the next: the score says how well the "
+        "model remembers. Cut in time, with a window's length between the parts, or hold out whole series.",
+        cost="Scores cannot be compared with those on the old split, and will be lower.",
+        applicability=Applicability.MANUAL,
+        code=(
+            "x = np.concatenate([x_train, x_val])  # here in the order of time, as before the split\n"
+            "y = np.concatenate([y_train, y_val])\n"
+            "cut, gap = int(0.75 * len(x)), x.shape[1] - 1  # steps that a window shares with those before it\n"
+            "x_train, y_train, x_val, y_val = x[:cut], y[:cut], x[cut + gap :], y[cut + gap :]\n"
+        )
+        + _train_anew(),
+        addresses=addresses,
+    )
+
+
 def cross_validate(*, addresses: str = "") -> Fix:
     """Every sample is validated on once."""
     return Fix(

@@ -55,6 +55,35 @@ def test_data_that_drift_with_time():
     assert len(found.evidence) == 6
 
 
+def augmented(train: np.ndarray, other: np.ndarray, *, operations: tuple[str, ...] = ("RandomUniform",)) -> Run:
+    """Training samples whose pipeline draws at random."""
+    splits = {
+        Split.TRAIN: SplitSample(inputs={"x": train}, random_operations=operations),
+        Split.VALIDATION: SplitSample(inputs={"x": other}),
+    }
+    return planned(data=DataSample(source="x", splits=splits))
+
+
+def test_augmentation_of_the_training_samples_alone_is_meant_to_differ():
+    pictures = np.zeros((400, 12, 12, 1))
+    for picture, (top, left) in zip(pictures, RNG.integers(0, 4, (400, 2)), strict=True):
+        picture[top : top + 5, left : left + 5] = 1.0
+    train, other = pictures[:300].copy(), pictures[300:]
+    train[::2] = train[::2, ::-1, ::-1]
+    train += RNG.uniform(-0.05, 0.05, (300, 1, 1, 1))
+    (found,) = findings(CHECK, augmented(train, other))
+    assert found.severity is Severity.INFO
+    assert "training samples alone are changed at random" in found.summary
+    (found,) = findings(CHECK, augmented(train, other, operations=()))
+    assert found.severity is Severity.WARNING
+
+
+@pytest.mark.parametrize("change", [lambda x: 0.2 * x, lambda x: x + 3], ids=["darker", "moved"])
+def test_another_scale_is_told_beside_augmentation(change):
+    (found,) = findings(CHECK, augmented(X[:480], change(X[480:])))
+    assert found.severity is Severity.WARNING
+
+
 def by_groups(groups: int, apart: float, seed: int) -> Run:
     """A fifth of the groups held out; each has means of its own."""
     rng = np.random.default_rng(seed)

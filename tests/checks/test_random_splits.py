@@ -115,6 +115,42 @@ def sines(rng: np.random.Generator) -> Pair:
     return x[:, :, None], y
 
 
+def shapes(rng: np.random.Generator) -> Pair:
+    """A square or a cross at any pixel of a black picture, more or less bright: many are the same but for that."""
+    y = rng.integers(0, 2, 500)
+    x = np.zeros((500, 22, 22, 1), "float32")
+    for picture, label, (top, left) in zip(x, y, rng.integers(0, 14, (500, 2)), strict=True):
+        shape = np.ones((8, 8)) if label else np.eye(8) + np.eye(8)[::-1]
+        picture[top : top + 8, left : left + 8, 0] = shape * rng.uniform(0.6, 1)
+    return x, y
+
+
+def spots(rng: np.random.Generator) -> Pair:
+    """A black dot of one size at any pixel: many pictures are the same."""
+    x = np.ones((500, 20, 20), "float32")
+    for picture, (top, left) in zip(x, rng.integers(0, 16, (500, 2)), strict=True):
+        picture[top : top + 4, left : left + 4] = 0
+    return x[..., None], (x[:, :10].mean(axis=(1, 2)) < x[:, 10:].mean(axis=(1, 2))).astype(int)
+
+
+def questions(rng: np.random.Generator) -> Pair:
+    """Seven of them, answered by yes or no."""
+    x = (rng.random((1000, 7)) < [0.5, 0.4, 0.6, 0.3, 0.5, 0.7, 0.5]).astype("float32")
+    return x, (x[:, 0] + x[:, 1] - x[:, 2] + rng.normal(0, 0.7, 1000) > 0.4).astype(int)
+
+
+def agreement(rng: np.random.Generator) -> Pair:
+    """Six answers from 1 to 5 that go together."""
+    opinion = rng.normal(size=(800, 1))
+    return np.clip(np.round(3 + opinion + 0.7 * rng.normal(size=(800, 6))), 1, 5), (opinion[:, 0] > 0).astype(int)
+
+
+def phases(rng: np.random.Generator) -> Pair:
+    """Waves without noise that begin at one of 48 steps."""
+    y, step = rng.integers(0, 2, 500), np.arange(48) + rng.integers(0, 48, (500, 1))
+    return np.sin(2 * np.pi * step * (2 + y[:, None]) / 48).astype("float32")[:, :, None], y
+
+
 def exclusive_or(rng: np.random.Generator) -> Pair:
     x = rng.normal(size=(500, 4))
     return x, (x[:, 0] * x[:, 1] > 0).astype(int)
@@ -136,7 +172,8 @@ SOUND: dict[str, Maker] = {
     maker.__name__: maker
     for maker in (
         gaussian, wide, heavy_tailed, discrete, mixed, tiny, imbalanced, regression, weak_regression, many_classes,
-        skewed_counts, images, tokens, sines, exclusive_or, spirals, multi_label,
+        skewed_counts, images, tokens, sines, shapes, spots, questions, agreement, phases, exclusive_or,
+        spirals, multi_label,
     )
 }  # fmt: skip
 #: Data sets of scikit-learn, with what their inputs are divided by: they are split anew each time.

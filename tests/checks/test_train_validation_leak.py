@@ -150,6 +150,142 @@ def test_well_known_data(name):
     assert look(x[order[: len(x) * 3 // 4]], x[order[len(x) * 3 // 4 :]]) == ()
 
 
+def shuffled(*arrays: np.ndarray, count: int | None = None) -> Run:
+    """Split at random, four fifths for training."""
+    order = RNG.permutation(len(arrays[0]))[:count]
+    cut = 4 * len(order) // 5
+    left, right = ([each[rows] for each in arrays] for rows in (order[:cut], order[cut:]))
+    return splits(left[0], right[0], *([left[1], right[1]] if len(arrays) > 1 else []))
+
+
+def noisy(array: np.ndarray, deviation: float) -> np.ndarray:
+    return array + RNG.normal(0, deviation, array.shape)
+
+
+def shapes(n: int, side: int, *, is_bright: bool) -> tuple[np.ndarray, np.ndarray]:
+    """A square, a cross or a disc at any pixel of a black picture."""
+    rows, columns = np.mgrid[:9, :9] - 4
+    kinds = np.maximum(abs(rows), abs(columns)) == 4, (rows == 0) | (columns == 0), rows**2 + columns**2 <= 10
+    pictures, labels = np.zeros((n, side, side, 1), "float32"), RNG.integers(0, 3, n)
+    for picture, label, (top, left) in zip(pictures, labels, RNG.integers(0, side - 9, (n, 2)), strict=True):
+        bright = RNG.uniform(0.6, 1) if is_bright else 1.0
+        picture[top : top + 9, left : left + 9, 0] = kinds[label] * bright
+    return pictures, labels
+
+
+@pytest.mark.parametrize("side", [24, 64])
+@pytest.mark.parametrize("is_bright", [True, False])
+def test_shapes_at_whole_pixels_meet_by_chance(side, is_bright):
+    assert findings(CHECK, shuffled(*shapes(900, side, is_bright=is_bright))) == ()
+
+
+def test_bars_are_a_few_kinds_of_pictures():
+    bars = np.zeros((18, 2, 20, 20, 1))
+    for place in range(18):
+        bars[place, 0, place : place + 2] = bars[place, 1, :, place : place + 2] = 1
+    of = RNG.integers(0, 36, 600)
+    assert findings(CHECK, shuffled(bars.reshape(36, 20, 20, 1)[of], of % 2)) == ()
+
+
+def test_a_spot_at_any_place_has_neighbours():
+    rows, columns = np.mgrid[:24, :24]
+    at = RNG.uniform(4, 20, (600, 2, 1, 1))
+    spots = np.exp(-((rows - at[:, 0]) ** 2 + (columns - at[:, 1]) ** 2) / 18)[..., None].astype("float32")
+    assert findings(CHECK, shuffled(spots)) == ()
+    (found,) = findings(CHECK, shuffled(np.concatenate([spots, spots])))
+    assert found.severity is Severity.CRITICAL
+
+
+def test_few_questions_with_few_answers():
+    answers = (RNG.random((2000, 7)) < [0.5, 0.4, 0.6, 0.3, 0.5, 0.7, 0.5]).astype("float32")
+    for _ in range(4):
+        assert findings(CHECK, shuffled(answers, RNG.integers(0, 2, 2000), count=1700)) == ()
+    scaled = (answers - answers.mean(axis=0)) / answers.std(axis=0)
+    assert findings(CHECK, shuffled(scaled, RNG.integers(0, 2, 2000))) == ()
+
+
+def test_frames_of_one_film_on_both_sides():
+    films = PHOTOGRAPHS[:60].astype("float32")
+    frames, labels = noisy(np.repeat(films, 15, axis=0), 3.0), np.repeat(RNG.integers(0, 2, 60), 15)
+    (found,) = findings(CHECK, shuffled(frames.clip(0, 255).astype("uint8"), labels))
+    assert "near copies" in found.summary
+    by_film = splits(frames[:720], frames[720:], labels[:720], labels[720:])
+    assert findings(CHECK, by_film) == ()
+
+
+def test_pictures_that_are_alike_because_they_are_of_one_kind():
+    letters, of = RNG.random((26, 12, 12, 1)) < 0.4, RNG.integers(0, 26, 800)
+    pictures = noisy(letters[of].astype("float32"), 0.02)
+    assert findings(CHECK, shuffled(pictures, of)) == ()
+    assert findings(CHECK, shuffled(pictures, of % 2)) == ()
+
+
+def test_jitter_before_the_split():
+    rows, labels = np.tile(TRAIN, (3, 1)), np.tile(LABELS, 3)
+    (found,) = findings(CHECK, shuffled(noisy(rows, 0.01), labels))
+    assert "near copies" in found.summary
+    modes = RNG.integers(0, 5, 1000)
+    assert findings(CHECK, shuffled(noisy(RNG.normal(size=(5, 12))[modes], 0.01))) == ()
+
+
+SERIES = np.cumsum(RNG.normal(size=(1500, 2)), axis=0)
+
+
+def windows(series: np.ndarray, steps: int, stride: int = 1) -> np.ndarray:
+    """Shape (n, steps, ...)."""
+    cut = np.lib.stride_tricks.sliding_window_view(series, steps, axis=0)[::stride]
+    return np.ascontiguousarray(np.moveaxis(cut, -1, 1))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        windows(SERIES, 30),
+        windows(SERIES[:, 0], 30, 4),
+        windows(SERIES[:, :1], 30, 15).astype("float32"),
+        windows(SERIES[:, 0], 7)[:, ::-1],
+        windows(np.round(20 * SERIES[:, 0]).astype("int64"), 24),
+    ],
+    ids=["two channels", "every fourth", "half of it", "lags", "whole numbers"],
+)
+def test_windows_that_overlap_drawn_at_random(given):
+    (found,) = findings(CHECK, shuffled(given))
+    assert found.severity is Severity.CRITICAL
+    assert "share half of their steps" in found.summary
+    assert found.fixes[0].id == "split-by-time"
+
+
+def test_windows_of_several_series_drawn_at_random():
+    subjects = [windows(RNG.normal(size=(200, 3)), 50, 10) for _ in range(20)]
+    assert findings(CHECK, shuffled(np.concatenate(subjects)))
+    assert look(np.concatenate(subjects[:15]), np.concatenate(subjects[15:])) == ()
+
+
+def test_windows_at_the_cut_overlap_on_one_side():
+    given = windows(SERIES, 48)
+    assert look(given[:1300], given[1300:], is_sequence=True) == ()
+    stores = [windows(RNG.normal(size=80), 20) for _ in range(20)]
+    before, after = (np.concatenate([each[part] for each in stores]) for part in (slice(45), slice(45, None)))
+    assert look(before, after, is_sequence=True) == ()
+
+
+def test_stretches_that_recur_are_no_overlap():
+    hours = np.sin(2 * np.pi * np.arange(1200) / 24).astype("float32")
+    given = windows(hours[:, None], 24)
+    assert look(given[:900], given[900:], is_sequence=True) == ()
+    turns, fast = RNG.integers(0, 48, 800), RNG.integers(0, 2, 800)
+    waves = np.sin(2 * np.pi * (np.arange(48) + turns[:, None]) * (2 + fast[:, None]) / 48).astype("float32")
+    assert findings(CHECK, shuffled(waves[..., None], fast)) == ()
+    texts = RNG.integers(1, 30, (1000, 20)) * (np.arange(20) >= RNG.integers(12, 19, (1000, 1)))
+    assert findings(CHECK, shuffled(texts)) == ()
+
+
+def test_features_of_users_beside_those_of_things_are_no_windows():
+    users, things = RNG.normal(size=(60, 6)), RNG.normal(size=(50, 6))
+    rows = np.concatenate([users[RNG.integers(0, 60, 1500)], things[RNG.integers(0, 50, 1500)]], axis=1)
+    assert findings(CHECK, shuffled(rows, RNG.normal(size=1500))) == ()
+
+
 def test_sound_and_odd_splits():
     assert findings(CHECK, planned(data=data())) == ()
     assert look(TRAIN, OTHER[:0]) == ()

@@ -14,7 +14,8 @@ each feature, corrected for their number (Holm): a corrected p below `p_value` a
 A split by groups (patients, devices) or by time shows such differences though nothing is wrong, since few groups are
 never alike; so inputs, and labels that are numbers, are a `warning` only from an area of `large_area` (errors taken
 off) or a distance of `large_distance` on, else an `info`. Nothing tells few groups that differ much from another source
-of the data.
+of the data. Where the pipeline of the training data alone draws at random, its samples are meant to differ: that is a
+`warning` only where all values together have moved by `augmented_shift` or spread `augmented_spread` times as much.
 Labels: the total variation between the shares of the classes beyond what chance makes (for numbers the
 Kolmogorov-Smirnov distance) must be `label_distance` or more with a p below `p_value`; from `label_break` on it is
 `critical`, for then most of what is validated on was hardly trained on.
@@ -50,6 +51,7 @@ from diagnose.measures.labels import Kind, Labels, counts_of, labels_of
 from diagnose.measures.two_sample import classifier_auc, holm, ks, share_shift
 from diagnose.remedies import data as remedies
 from diagnose.run import FloatArray, Run, Split
+from diagnose.sample import DataSample
 
 CHECK = Check(
     needs=Needs(before=("data", "validation")),
@@ -89,6 +91,15 @@ class Options:
         source="as large_area: the largest distance of 12 features stays below in 9 of 10 draws",
         help="Kolmogorov-Smirnov distance that is a warning",
     )
+    augmented_shift: float = threshold(
+        1.0,
+        unit="σ",
+        source="brightness and contrast changed by half move and spread all values by less",
+        help="difference of the means of all values, where training samples alone are changed at random",
+    )
+    augmented_spread: float = threshold(
+        2.0, unit="", source="as augmented_shift", help="ratio of their deviations, there"
+    )
     p_value: float = threshold(
         3e-4, unit="p", source="three false alarms in ten thousand random splits", help="p-value after correction"
     )
@@ -109,7 +120,7 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     for split in run.data.splits:
         if split is not Split.TRAIN:
             found = [f for each in labels for f in _of_labels(each, split, options)]
-            found += _of_inputs(encoding, split, options)
+            found += _of_inputs(run.data, encoding, split, options)
             yield from sorted(found, key=lambda finding: -finding.severity.rank)[:1]
 
 
@@ -169,7 +180,7 @@ def _label_finding(
     )
 
 
-def _of_inputs(encoding: Encoding, split: Split, options: Options) -> Iterator[Finding]:
+def _of_inputs(data: DataSample, encoding: Encoding, split: Split, options: Options) -> Iterator[Finding]:
     if split not in encoding.splits or not encoding.columns:
         return
     train, other = encoding.splits[Split.TRAIN].values, encoding.splits[split].values
@@ -219,10 +230,14 @@ def _of_inputs(encoding: Encoding, split: Split, options: Options) -> Iterator[F
     is_large = bool(len(moved)) and float(distances[moved].max()) >= options.large_distance
     if area is not None and is_told:
         is_large |= area.value - options.sure * area.error >= options.large_area
+    why = "a split by groups or by time looks like this too."
+    if set(data.training.random_operations) - set(data.splits[split].random_operations):
+        is_large &= _are_of_another_scale(train, other, options)
+        why = "training samples alone are changed at random, which looks like this too."
     yield Finding(
         severity=Severity.WARNING if is_large else Severity.INFO,
         confidence=0.9 if is_large and is_told and len(moved) else 0.8 if is_large else 0.6,
-        summary=f"{text}; a split by groups or by time looks like this too.",
+        summary=f"{text}; {why}",
         evidence=tuple(evidence),
         fixes=(
             remedies.match_validation_preprocessing(),
@@ -230,6 +245,15 @@ def _of_inputs(encoding: Encoding, split: Split, options: Options) -> Iterator[F
             remedies.compare_splits(),
         ),
     )
+
+
+def _are_of_another_scale(train: FloatArray, other: FloatArray, options: Options) -> bool:
+    """Whether all values together lie elsewhere or spread otherwise, which augmentation rarely does to them."""
+    spreads = float(train.std()), float(other.std())
+    if not min(spreads):
+        return max(spreads) > 0
+    is_moved = abs(float(train.mean() - other.mean())) > options.augmented_shift * max(spreads)
+    return is_moved or max(spreads) > options.augmented_spread * min(spreads)
 
 
 def _finite(values: FloatArray) -> FloatArray:
