@@ -365,6 +365,9 @@ class DryRun:
     expected_loss
         Of a model that knows nothing: ln K for K classes, and for a distance (MSE ...) that of an output of zero; None
         where there is no such number.
+    bias_loss
+        Of a cross-entropy whose output hangs on the bias of the last layer alone, on labels that were not made up; None
+        where that is zero, as Keras begins it.
     spread
         Standard error of `initial_loss` over the samples of the batch; None: not known.
     losses
@@ -382,6 +385,7 @@ class DryRun:
     is_made_up: bool = False
     initial_loss: float | None = None
     expected_loss: float | None = None
+    bias_loss: float | None = None
     spread: float | None = None
     losses: tuple[float, ...] = ()
     floor: float = 0.0

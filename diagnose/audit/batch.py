@@ -82,6 +82,15 @@ class LossFunction:
             return np.full_like(output, 0.5 if self.name in _YES_OR_NO else 1 / output.shape[-1])
         return None
 
+    def of_bias(self, output: Array, bias: Array) -> Array | None:
+        """Return what a bias alone makes of an output of probabilities; None of other outputs."""
+        if self.name not in _PROBABILITIES:
+            return None
+        if not self.from_logits:
+            exponents = np.exp(np.clip(bias, -50, 50))
+            bias = exponents / (1 + exponents) if self.name in _YES_OR_NO else exponents / exponents.sum()
+        return np.broadcast_to(bias, output.shape).astype(output.dtype)
+
     def of_knowing_all(self, output: Array, labels: Array) -> Array | None:
         """Return the output of which the loss is least; None where that is unclear."""
         if self.name in _NUMBERED:

@@ -169,6 +169,7 @@ class _Rehearsal:
             self._trace(function, self._y, outputs)
         if loss is None:
             return DryRun(samples=self._samples, is_made_up=self._is_made_up, scales=tuple(self._scales(scales, {})))
+        bias_loss = self._bias_loss(outputs, scales)
         gradients = self._norms(self._gradients(tape, scaled))
         is_numeric = math.isfinite(float(loss))
         losses = self._train(float(loss)) if is_numeric and not self._is_made_up else ()
@@ -180,6 +181,7 @@ class _Rehearsal:
             is_made_up=self._is_made_up,
             initial_loss=float(loss),
             expected_loss=expected,
+            bias_loss=bias_loss,
             spread=self._spread(outputs),
             losses=losses,
             floor=floor,
@@ -338,6 +340,18 @@ class _Rehearsal:
             return None
         loss = float(self._model._compile_loss(self._y, keras.tree.pack_sequence_as(outputs, list(flat))))
         return loss if math.isfinite(loss) else None
+
+    def _bias_loss(self, outputs: Any, scales: _Scales) -> float | None:
+        """Return the loss were the bias of the last layer all that the output hangs on; None where it has none."""
+        if self._is_made_up or not keras.ops.is_tensor(outputs) or self._model._compile_loss is None:
+            return None
+        called = {layer.name: layer for layer in self._layers if layer.trained}
+        last = next((called[name] for name in reversed(scales.outputs) if name in called), None)
+        bias = getattr(last.operation, "bias", None) if last is not None else None
+        (function,) = batches.loss_functions(self._model, outputs)
+        if bias is None or function is None or tuple(bias.shape) != tuple(outputs.shape[-1:]) or not np.any(bias):
+            return None
+        return self._loss_of(outputs, [function.of_bias(np.asarray(outputs), np.asarray(bias))])
 
     def _spread(self, outputs: Any) -> float | None:
         """Return the standard error of the loss over the samples; None where it is not a mean over samples."""

@@ -229,6 +229,31 @@ def add_nonlinearity(*, addresses: str = "") -> Fix:
     )
 
 
+def fit_output_bias(*, addresses: str = "") -> Fix:
+    """The frequencies of the classes as the bias of the output."""
+    return Fix(
+        id="fit-output-bias",
+        title="Set the output bias to the log odds of the classes, or leave it at zero",
+        why="A sigmoid gives a share p where its bias is ln(p / (1 - p)), with p the share of ones, and a softmax "
+        "gives each class its share where the biases are their logarithms: training then begins at the entropy of the "
+        "labels. With the sign, or the order of the classes, turned round it begins far above that of a coin.",
+        cost="None.",
+        applicability=Applicability.MANUAL,
+        code=(
+            "better = keras.models.clone_model(model)  # new weights\n"
+            "output = better.layers[-1]\n"
+            "labels = np.asarray(y_train).reshape(len(y_train), -1)\n"
+            "if labels.shape[1] < output.units:  # class numbers\n"
+            "    labels = np.eye(output.units)[labels[:, 0].astype(int)]\n"
+            "shares = np.clip(labels.mean(axis=0), 1e-3, 1 - 1e-3)\n"
+            "is_softmax = output.units > 1 and bool(np.all(labels.sum(axis=1) == 1))\n"
+            "output.bias.assign(np.log(shares) if is_softmax else np.log(shares / (1 - shares)))\n"
+        )
+        + compile_and_fit("better"),
+        addresses=addresses,
+    )
+
+
 def match_output_to_loss(*, addresses: str = "") -> Fix:
     """Output activation, units and loss that belong together."""
     return Fix(

@@ -100,3 +100,12 @@ def test_a_model_without_a_loss_and_one_that_fails_are_left_alone():
 def test_without_a_dry_run_it_cannot_look():
     (outcome,) = report(CHECK, planned(classifier())).outcomes
     assert outcome.kind is OutcomeKind.NOT_APPLICABLE
+
+
+@pytest.mark.parametrize(("factor", "fires"), [(None, False), (0.6, False), (1.4, False), (1.6, True)])
+def test_the_output_bias_must_not_say_the_opposite_of_the_labels(factor, fires):
+    found = look(1.7 * LN10, bias_loss=None if factor is None else factor * LN10)
+    assert bool(found) == fires
+    if found:
+        assert found[0].severity is Severity.WARNING
+        assert found[0].fixes[0].id == "fit-output-bias"

@@ -2,15 +2,17 @@
 
 What it detects
 ---------------
-A loss that is NaN, infinite, or many times too high before the first step; and one that is too low to be that of an
-untrained model.
+A loss that is NaN, infinite, or many times too high before the first step; an output bias that has been set to what the
+labels are not; and a loss that is too low to be that of an untrained model.
 
 How it is detected
 ------------------
 K classes of equal probability have a cross-entropy of ln K, two have ln 2; for MSE, MAE and Huber it is the loss of an
 output of zero. Random weights scatter around that. A cross-entropy of `excess` times as much, less twice its standard
 error over the samples, is no scatter: outputs are far too large. A distance may be `distance_excess` times as much, for
-its scale is arbitrary. A loss that is not finite is ``critical``. On real data a cross-entropy below `share` of what
+its scale is arbitrary. The bias of the last layer, where it is not zero, must not by itself make a cross-entropy
+`bias_excess` times that of equal probabilities: it is set to the frequencies of the classes, which makes it lower. A
+loss that is not finite is ``critical``. On real data a cross-entropy below `share` of what
 the frequencies of the labels alone allow (their entropy), with three standard errors to spare, is an ``info``: the
 model has been trained before, or the inputs give the label away. Losses of one's own have no such number and are left
 alone.
@@ -65,6 +67,12 @@ class Options:
         source="outputs a hundred times as large as the targets",
         help="MSE, MAE or Huber over that of an output of zero",
     )
+    bias_excess: float = threshold(
+        1.5,
+        unit="x",
+        source="log odds of classes of 25 and 75 % with the wrong sign give 1.6, of 12 and 88 % 2.7",
+        help="cross-entropy of the output bias alone over that of equal probabilities",
+    )
     share: float = threshold(
         0.5,
         unit="share",
@@ -89,6 +97,8 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     limit = options.excess if is_probability else options.distance_excess if losses <= _DISTANCES else math.inf
     if losses and (tried.initial_loss - 2 * spread) / expected >= limit:
         yield _too_high(tried, expected, limit)
+    elif is_probability and tried.bias_loss is not None and tried.bias_loss >= options.bias_excess * expected:
+        yield _wrong_bias(tried, tried.bias_loss, expected, options)
     elif is_probability and not tried.is_made_up:
         reachable = label_entropy(run.data)
         if reachable is not None and tried.initial_loss + 3 * spread < options.share * min(reachable, expected):
@@ -137,6 +147,31 @@ def _too_high(tried: DryRun, expected: float, limit: float) -> Finding:
             model.match_output_to_loss(), optimizer.warm_up(),
         ),
     )  # fmt: skip
+
+
+def _wrong_bias(tried: DryRun, loss: float, expected: float, options: Options) -> Finding:
+    return Finding(
+        severity=Severity.WARNING,
+        confidence=0.85,
+        summary=(
+            f"The bias that the last layer begins with makes a loss of {loss:.3g} by itself on the first "
+            f"{tried.samples} samples, where equal probabilities have {expected:.3g}: it says the opposite of what the "
+            "labels are."
+        ),
+        evidence=(
+            Comparison(
+                label="loss of the output bias alone over that of knowing nothing",
+                value=loss / expected,
+                threshold=options.bias_excess,
+                unit="x",
+                left_name="of the bias",
+                left=loss,
+                right_name="of knowing nothing",
+                right=expected,
+            ),
+        ),
+        fixes=(model.fit_output_bias(), data.check_labels()),
+    )
 
 
 def _too_low(tried: DryRun, reachable: float, options: Options) -> Finding:
