@@ -106,6 +106,15 @@ class Layer:
     training
         The ``training`` argument that code of the user's calls it with, whatever the model is called with; None where
         Keras decides, as it does in every functional model.
+    default_training
+        The ``training`` argument that is written in a functional graph. ``fit``, ``evaluate`` and ``predict`` overrule
+        it; it holds where the model is called without one, exported, or called by code of the user's.
+    is_set_trainable
+        Its own ``trainable``, whatever its containers say, which decides on the mode of a batch normalization; None:
+        as `is_trainable`.
+    has_learned
+        Whether its bias, or the statistics of a batch normalization, are no longer what every layer begins with; None
+        where it has none that begins so, or its numbers are not known.
     container
         Name of the model or block that holds it; empty for the model itself. Containers of containers apart by ``/``.
     receptive_field
@@ -134,6 +143,9 @@ class Layer:
     is_custom: bool = False
     calls: int = 1
     training: bool | None = None
+    default_training: bool | None = None
+    is_set_trainable: bool | None = None
+    has_learned: bool | None = None
     container: str = ""
     receptive_field: tuple[int, ...] | None = None
     flops: int | None = None

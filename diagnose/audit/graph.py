@@ -22,6 +22,8 @@ import keras
 from diagnose.audit.arithmetic import Field, bytes_of, field_after, field_of_input, flops_of, spatial_axes
 from diagnose.audit.compilation import losses_of, metrics_of, optimizer_of, thresholds_of
 from diagnose.audit.configuration import plain_settings
+from diagnose.audit.constants import has_learned, scaling_of
+from diagnose.audit.first_weights import number_of_copies, number_of_kernel, stops_gradient
 from diagnose.audit.functions import activation_of, is_user_written
 from diagnose.audit.penalties import added_penalty
 from diagnose.audit.tracing import inputs_as_built, nodes_put_back, trace
@@ -101,6 +103,8 @@ class _Part:
     made: tuple[Shape, ...] = ()
     types: tuple[str, ...] = ()
     training: bool | None = None
+    default_training: bool | None = None
+    scaling: Mapping[str, float] = field(default_factory=dict)
     variables: tuple[Any, ...] = ()
     calls: int = 1
 
@@ -111,18 +115,32 @@ class _Place:
 
     `is_own_call` says whether the calls here are made by code of the user's, which decides on `training`. A functional
     model hands its own ``training`` on to all that it calls, whatever was written when it was made (Keras 3.15,
-    ``keras.src.models.functional.operation_fn``).
+    ``keras.src.models.functional.operation_fn``), which is `default_training`.
     """
 
     containers: tuple[str, ...] = ()
     is_trainable: bool = True
     training: bool | None = None
+    default_training: bool | None = None
     is_own_call: bool = False
 
-    def inside(self, container: keras.Operation, training: bool | None) -> _Place:
+    def called(self, node: Any) -> _Place:
+        """Return the place of a call: with what is written there, where nothing around it goes before."""
+        if self.training is not None:
+            return self
+        written = _written_training(node)
+        if self.is_own_call:
+            return replace(self, training=written)
+        return replace(self, default_training=self.default_training if written is None else written)
+
+    def inside(self, container: keras.Operation) -> _Place:
         """Return the place inside a container that is called here."""
-        trainable = self.is_trainable and bool(getattr(container, "trainable", True))
-        return _Place((*self.containers, container.name), trainable, training, is_user_written(container))
+        return replace(
+            self,
+            containers=(*self.containers, container.name),
+            is_trainable=self.is_trainable and bool(getattr(container, "trainable", True)),
+            is_own_call=is_user_written(container),
+        )
 
 
 @dataclass(frozen=True)
@@ -246,20 +264,20 @@ class _Walk:
     def _call(self, node: Any, sources: list[_Part | None], place: _Place) -> list[_Part | None]:
         """Walk through one call; return where each of its outputs comes from."""
         operation = node.operation
-        training = place.training
-        if training is None and place.is_own_call:
-            training = _written_training(node)
+        place = place.called(node)
         if id(operation) not in self._found:
-            opened = self._opened_call(node, sources)
+            opened = self._opened_call(node, sources, place)
             if opened is not None:
                 self._opened.add(id(operation))
                 function, given = opened
-                made = self._graph(function, given, place.inside(operation, training))
+                made = self._graph(function, given, place.inside(operation))
                 if len(made) == len(node.outputs):
                     return made
-        return [self._layer(node, sources, replace(place, training=training))] * len(node.outputs)
+        return [self._layer(node, sources, place)] * len(node.outputs)
 
-    def _opened_call(self, node: Any, sources: list[_Part | None]) -> tuple[keras.Function, list[_Part | None]] | None:
+    def _opened_call(
+        self, node: Any, sources: list[_Part | None], place: _Place
+    ) -> tuple[keras.Function, list[_Part | None]] | None:
         """Return the graph inside a container that is called, and where its inputs come from; None for a layer."""
         operation = node.operation
         function = _own_function(operation)
@@ -275,7 +293,10 @@ class _Walk:
         if not isinstance(operation, keras.Layer) or not is_user_written(operation) or not _sublayers(operation):
             return None
         shapes = [tuple(tensor.shape) for tensor in node.input_tensors]
-        traced = self._traced(operation, node.arguments.args, node.arguments.kwargs, shapes)
+        arguments = dict(node.arguments.kwargs)
+        if not place.is_own_call:  # what is written in a functional graph is not what the block is called with
+            arguments.pop("training", None)
+        traced = self._traced(operation, node.arguments.args, arguments, shapes)
         return None if traced is None or self._loses_variables(operation, traced) else (traced, sources)
 
     def _loses_variables(self, container: keras.Layer, function: keras.Function) -> bool:
@@ -306,6 +327,8 @@ class _Walk:
                 made=tuple(tuple(tensor.shape) for tensor in node.outputs),
                 types=tuple(str(tensor.dtype) for tensor in node.outputs),
                 training=place.training,
+                default_training=place.default_training,
+                scaling=_told(lambda: scaling_of(node), {}),
                 variables=_variables_of(node),
             )
             self._found[id(operation)] = part
@@ -330,7 +353,7 @@ class _Walk:
                 last = self._alone(layer, place, (last,) if last else ())
             else:
                 self._opened.add(id(layer))
-                (last,) = self._graph(function, [last] if last else None, place.inside(layer, None))
+                (last,) = self._graph(function, [last] if last else None, place.inside(layer))
         if last is not None:
             units = getattr(last.operation, "units", None)
             self.ends = [_End(last.operation.name, (None, units) if isinstance(units, int) else (), last)]
@@ -350,7 +373,7 @@ class _Walk:
         for layer in _sublayers(container):
             if id(layer) in self._found or isinstance(layer, keras.layers.InputLayer):
                 continue
-            inside = place.inside(layer, None)
+            inside = place.inside(layer)
             if id(layer) in self._opened:
                 self._rest(layer, inside)
             elif (function := _own_function(layer)) is not None:
@@ -470,6 +493,8 @@ def _described(part: _Part) -> Layer:
     activation = _told(lambda: activation_of(operation), None)
     if isinstance(operation, keras.layers.Lambda):
         is_custom = activation is None or activation.curve is Curve.UNKNOWN
+    if is_custom and activation is None and _told(lambda: stops_gradient(operation, part.given), False):
+        activation = Activation(kind, Curve.STEP, gradient_share=0.0)
     is_function = activation is not None and activation.curve not in (Curve.LINEAR, Curve.UNKNOWN)
     weighted = _weighted(operation)
     return Layer(
@@ -477,14 +502,17 @@ def _described(part: _Part) -> Layer:
         kind=kind,
         input_shapes=part.given,
         output_shapes=part.made,
-        settings=_told(lambda: _settings(operation), {}),
+        settings={**_told(lambda: _settings(operation), {}), **part.scaling},
         activation=activation,
-        initializer=_told(lambda: _initializer(initializer_of(weighted)), None),
+        initializer=_told(lambda: _first_weights(part, weighted, is_custom), None),
         bias_initializer=_told(lambda: _bias_initializer(weighted), None),
         is_trainable=part.is_trainable,
         is_custom=is_custom,
         calls=part.calls,
         training=part.training,
+        default_training=part.default_training,
+        is_set_trainable=bool(getattr(operation, "trainable", True)),
+        has_learned=_told(lambda: has_learned(weighted), None),
         container="/".join(part.containers),
         flops=_told(lambda: _flops(part, kind, is_custom, is_function), None),
         activation_bytes=_told(lambda: bytes_of(part.made, part.types), None),
@@ -523,6 +551,17 @@ def _initializer(initializer: Any) -> Initializer:
     if not isinstance(initializer, keras.initializers.Initializer):
         return Initializer(called(initializer))
     return Initializer(type(initializer).__name__, _told(lambda: plain_settings(settings_of(initializer)), {}))
+
+
+def _first_weights(part: _Part, weighted: Any, is_custom: bool) -> Initializer | None:
+    """Return how the weights of a layer begin: by its initializer, unless they have all been set to one number."""
+    if is_custom:
+        number = _told(lambda: number_of_copies(part.operation, part.given), None)
+    else:
+        number = _told(lambda: number_of_kernel(weighted), None)
+    if number is None:
+        return _initializer(initializer_of(weighted))
+    return Initializer("Constant", {"value": number})
 
 
 def _bias_initializer(layer: Any) -> Initializer | None:

@@ -66,12 +66,16 @@ FAMILIES = (
             "conv_7b_ac"),
     _family("InceptionV3", "inception_v3", Scaling.SYMMETRIC, r"inception_v3", "mixed0", "mixed10"),
     _family("Xception", "xception", Scaling.SYMMETRIC, r"xception", "block2_sepconv1", "block14_sepconv2_act"),
-    _family("DenseNet", "densenet", Scaling.TORCH, r"densenet(121|169|201)", "conv2_block1_concat", "pool4_conv"),
+    _family("DenseNet", "densenet", Scaling.TORCH, r"densenet(121|169|201)", "conv2_block1_concat",
+            "pool4_conv", "relu"),
     _family("NASNet", "nasnet", Scaling.SYMMETRIC, r"nasnet(_mobile|_large)?"),
     _family("EfficientNetV2", "efficientnet_v2", Scaling.RAW, r"efficientnetv2-\w+"),
     _family("EfficientNet", "efficientnet", Scaling.RAW, r"efficientnetb[0-7]", "block1a_dwconv", "top_activation"),
     _family("ConvNeXt", "convnext", Scaling.RAW, r"convnext_\w+"),
 )  # fmt: skip
+
+#: The layers of their own classifiers, which some keep as features.
+TOPS = re.compile(r"fc[12]|conv_preds|predictions|probs|top_\w+|Conv_2|head_\w+")
 
 #: Families that scale their input themselves can be made without the layer that does so.
 _SCALES_ITSELF = frozenset(("Rescaling", "Normalization"))
@@ -94,8 +98,17 @@ class Backbone:
 
     @property
     def is_transferred(self) -> bool:
-        """Whether it shows that its weights come from elsewhere: some are frozen, or it is held in inference mode."""
-        return any((each.parameters and not each.is_trainable) or each.training is False for each in self.layers)
+        """Whether it shows that its weights come from elsewhere.
+
+        Some are frozen, it is held in inference mode or meant to be, or its numbers have moved from where they begin.
+        """
+        return any(
+            (each.parameters and not each.is_trainable)
+            or each.training is False
+            or each.default_training is False
+            or each.has_learned
+            for each in self.layers
+        )
 
 
 def family_of(name: str) -> Family | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from diagnose.blueprint import Blueprint, Layer, Shape
 
@@ -60,8 +61,28 @@ def spatial(layer: Layer, shape: Shape | None) -> Shape:
 
 
 def takes_batch_statistics(layer: Layer) -> bool:
-    """Whether it normalizes by the statistics of the batch in training, and learns them: Keras' own, not frozen."""
-    return is_batch_normalization(layer) and layer.is_trainable and layer.training is not False and not layer.is_custom
+    """Whether it normalizes by the statistics of the batch in training, and learns them: Keras' own, not frozen.
+
+    Keras asks the layer's own ``trainable`` for that: switched on again in a frozen container it does both.
+    """
+    is_on = layer.is_trainable if layer.is_set_trainable is None else layer.is_set_trainable
+    return is_batch_normalization(layer) and is_on and layer.training is not False and not layer.is_custom
+
+
+def each_step(layer: Layer) -> Layer:
+    """Return the layer that a TimeDistributed applies to each step, with the shapes of a step; any other as it is."""
+    inside = layer.settings.get("layer")
+    if layer.kind != "TimeDistributed" or layer.is_custom or not isinstance(inside, Mapping) or "name" not in inside:
+        return layer
+    given, made = (
+        tuple((*shape[:1], *shape[2:]) for shape in shapes) for shapes in (layer.input_shapes, layer.output_shapes)
+    )
+    return replace(layer, kind=str(inside["name"]), settings=inside, input_shapes=given, output_shapes=made)
+
+
+def at_each_step(model: Blueprint) -> Blueprint:
+    """Return a model with all layers as they are at one step, see `each_step`."""
+    return replace(model, layers=tuple(map(each_step, model.layers)))
 
 
 def window(layer: Layer) -> tuple[int, ...]:

@@ -119,3 +119,23 @@ def test_augmentation_on_the_way_does_not():
 def test_it_needs_a_model():
     (outcome,) = report(CHECK, planned(data=pictures(0, 1))).outcomes
     assert outcome.kind is OutcomeKind.NOT_APPLICABLE
+
+
+def constant(kind, scale=1.0, offset=0.0):
+    return plain(kind, settings={"scale": scale, "offset": offset})
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "fires"),
+    [
+        ("resnet50", [constant("TrueDivide", 1 / 127.5), constant("Subtract", offset=-1.0)], True),
+        ("mobilenetv2_1.00_224", [constant("TrueDivide", 1 / 127.5), constant("Subtract", offset=-1.0)], False),
+        ("mobilenetv2_1.00_224", [constant("Add", offset=-114.8)], True),
+        ("resnet50", [constant("Add", offset=-114.8)], False),
+        ("vgg16", [constant("Lambda", 1 / 127.5, -1.0)], True),
+        ("xception", [constant("Multiply", 1 / 255)], True),
+        ("resnet50", [constant("Add", offset=5.0)], False),
+    ],
+)
+def test_preprocessing_of_another_network_as_operations(name, before, fires):
+    assert bool(look(name, *before)) == fires

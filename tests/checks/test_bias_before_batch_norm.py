@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from diagnose.finding import OutcomeKind, Severity
 from diagnose.fix import Applicability, Edit
-from tests.blueprints import findings, planned, report
-from tests.networks import batch_norm, conv, dense, flatten, held, network, plain
+from tests.blueprints import ACTIVATIONS, findings, planned, report
+from tests.networks import batch_norm, conv, dense, flatten, global_pool, held, network, plain, pool
 
 CHECK = "bias-before-batch-norm"
 
@@ -70,3 +72,41 @@ def test_published_networks_are_left_as_they_are():
 def test_it_needs_a_model():
     (outcome,) = report(CHECK, planned()).outcomes
     assert outcome.kind is OutcomeKind.NOT_APPLICABLE
+
+
+@pytest.mark.parametrize("between", [
+    [pool()], [pool(kind="AveragePooling2D")], [plain("UpSampling2D")], [flatten()], [pool(), plain("Cropping2D")],
+    [global_pool()], [plain("Add")],
+])  # fmt: skip
+def test_what_keeps_a_constant_one_hides_nothing(between):
+    assert look(conv(16, activation="linear"), *between, batch_norm())
+
+
+@pytest.mark.parametrize("between", [
+    plain("ZeroPadding2D"), plain("Reshape"), plain("Dropout"), plain("Multiply"), pool(is_custom=True),
+    plain("Add", activation=ACTIVATIONS["relu"]),
+])  # fmt: skip
+def test_what_does_not_keep_it_does(between):
+    assert look(conv(16, activation="linear"), between, batch_norm()) == ()
+
+
+def test_a_second_way_out_of_the_pooling_takes_the_bias_along():
+    model = network(conv(16, activation="linear", name="conv"), pool(name="pool"), batch_norm(), flatten())
+    aside = dataclasses.replace(model.layers[-1], inputs=("pool",), name="aside")
+    assert findings(CHECK, planned(model))
+    assert findings(CHECK, planned(dataclasses.replace(model, layers=(*model.layers, aside)))) == ()
+
+
+def test_without_beta_the_bias_is_taken_away_as_well():
+    assert look(conv(16, activation="linear"), plain("BatchNormalization", settings={"axis": -1, "center": False}))
+
+
+def test_each_frame_of_a_film():
+    frames = (None, 8, 32, 32, 16)
+    convolution = plain(
+        "TimeDistributed", shape=lambda _: frames, numbers=448, activation=ACTIVATIONS["linear"],
+        settings={"layer": {"name": "Conv2D", "use_bias": True, "kernel_size": (3, 3), "data_format": "channels_last"}},
+    )  # fmt: skip
+    norm = plain("TimeDistributed", numbers=64, settings={"layer": {"name": "BatchNormalization", "axis": -1}})
+    (finding,) = look(convolution, norm, given=(None, 8, 32, 32, 3))
+    assert "16 numbers" in finding.summary

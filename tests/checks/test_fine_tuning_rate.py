@@ -81,3 +81,32 @@ def test_frozen_layers_outside_of_a_container_are_no_backbone():
 def test_it_needs_a_compiled_model():
     (outcome,) = report(CHECK, planned(network(dense(4), loss=None, given=(None, 4)))).outcomes
     assert outcome.kind is OutcomeKind.NOT_APPLICABLE
+
+
+def test_training_false_tells_what_is_meant_where_fit_overrules_it():
+    assert findings(CHECK, tuned(*[conv(8, default_training=False)] * 12))
+    assert findings(CHECK, tuned(*[conv(8, default_training=False, is_trainable=False)] * 12)) == ()
+
+
+@pytest.mark.parametrize(
+    ("backbone", "head", "fires"), [(True, False, True), (True, True, False), (False, False, False)]
+)
+def test_numbers_that_have_moved_under_a_fresh_head(backbone, head, fires):
+    body = held("encoder", *[conv(8, has_learned=backbone)] * 12)
+    model = network(*body, global_pool(), dense(4, has_learned=head), optimizer=Optimizer("adam", 1e-3))
+    assert bool(findings(CHECK, planned(model))) == fires
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "rate", "name", "fires"),
+    [
+        ("adam", OPTIONS.any_rate, "resnet50", True),
+        ("adam", 5e-3, "resnet50", False),
+        ("rmsprop", 0.045, "resnet50", False),
+        ("sgd", 0.1, "resnet50", False),
+        ("adam", 1e-2, "encoder", False),
+    ],
+)
+def test_a_rate_that_is_too_high_for_fresh_weights_too(optimizer, rate, name, fires):
+    found = findings(CHECK, tuned(*[TRAINED] * 12, optimizer=optimizer, rate=rate, name=name))
+    assert ["too high for fresh weights too" in f.summary for f in found] == [True] * fires

@@ -57,3 +57,25 @@ def test_a_model_without_parameters():
 def test_a_model_that_is_not_going_to_be_trained(run):
     (outcome,) = report(CHECK, run).outcomes
     assert outcome.kind is OutcomeKind.NOT_APPLICABLE
+
+
+@pytest.mark.parametrize(
+    ("container", "more", "fires"),
+    [
+        ("resnet50", {"name": "new"}, True),
+        ("resnet50", {"name": "fc1"}, False),
+        ("resnet50", {"name": "new", "has_learned": True}, False),
+        ("encoder", {"name": "new"}, False),
+    ],
+    ids=["new", "its own top", "trained before", "not known"],
+)
+def test_a_new_layer_frozen_with_the_backbone(container, more, fires):
+    found = look(*held(container, FROZEN), global_pool(), dense(16, is_trainable=False, **more), head(), classes=None)
+    assert [(f.severity, f.layers) for f in found] == [(Severity.WARNING, ("new",))] * fires
+
+
+def test_fresh_numbers_behind_trained_ones_tell_of_a_new_layer_too():
+    taught = conv(8, is_trainable=False, has_learned=True)
+    new = dense(16, is_trainable=False, has_learned=False, name="new")
+    assert look(*held("encoder", taught), global_pool(), new, head(), classes=None)
+    assert look(*held("encoder", FROZEN), global_pool(), new, head(), classes=None) == ()

@@ -90,3 +90,48 @@ def test_other_networks_are_not_recurrent():
 def test_it_needs_a_compiled_model():
     (outcome,) = report(CHECK, planned(network(dense(4), loss=None, given=(None, 4)))).outcomes
     assert outcome.kind is OutcomeKind.NOT_APPLICABLE
+
+
+ADAM = Optimizer("adam", 1e-3)
+
+
+@pytest.mark.parametrize(("steps", "severity"), [(200, Severity.INFO), (201, Severity.WARNING)])
+def test_a_simple_layer_over_more_steps_than_anybody_studies(steps, severity):
+    assert severities(run(recurrent("SimpleRNN"), steps=steps, optimizer=ADAM)) == [severity]
+
+
+@pytest.mark.parametrize(("steps", "fires"), [(499, False), (OPTIONS.gated_steps, True)])
+def test_stacked_gates_over_very_many_steps(steps, fires):
+    assert (
+        severities(run(recurrent("LSTM"), recurrent("GRU"), steps=steps, optimizer=ADAM)) == [Severity.WARNING] * fires
+    )
+    assert severities(run(recurrent("LSTM"), steps=steps, optimizer=ADAM)) == []
+
+
+def cells(*names):
+    each = tuple({"name": name, "activation": "tanh"} for name in names)
+    return plain("RNN", numbers=800, settings={"cell": {"name": "StackedRNNCells", "cells": each}})
+
+
+@pytest.mark.parametrize(
+    ("names", "fires"),
+    [
+        (("GRUCell", "GRUCell"), True),
+        (("LSTMCell",), False),
+        (("SimpleRNNCell",), True),
+        (("MyCell",), True),
+        ((), False),
+    ],
+)
+def test_each_of_stacked_cells_counts(names, fires):
+    assert severities(run(cells(*names), steps=512, optimizer=ADAM)) == [Severity.WARNING] * fires
+
+
+def test_cells_inside_of_two_layers():
+    inner = {"name": "RNN", "cell": {"name": "StackedRNNCells", "cells": ({"name": "GRUCell"},) * 2}}
+    assert severities(run(plain("Bidirectional", numbers=800, settings={"layer": inner}), steps=512, optimizer=ADAM))
+
+
+def test_a_frozen_reservoir_has_no_gradient():
+    reservoir = plain("SimpleRNN", numbers=800, activation=ACTIVATIONS["tanh"], is_trainable=False)
+    assert severities(run(reservoir, steps=1000, optimizer=ADAM)) == []

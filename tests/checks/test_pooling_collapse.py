@@ -5,9 +5,9 @@ import pytest
 from diagnose.analyze import analyze
 from diagnose.finding import OutcomeKind, Severity
 from diagnose.fix import Applicability
-from tests.blueprints import findings, planned, report
+from tests.blueprints import ACTIVATIONS, findings, planned, report
 from tests.curves import defaults, healthy
-from tests.networks import conv, dense, flatten, global_pool, network, plain, pool
+from tests.networks import conv, dense, flatten, global_pool, held, network, plain, pool
 
 CHECK = "pooling-collapse"
 OPTIONS = defaults(CHECK)
@@ -92,3 +92,39 @@ def test_a_log_has_no_model():
     assert analyze(healthy()).outcomes
     (outcome,) = report(CHECK, planned()).outcomes
     assert outcome.kind is OutcomeKind.NOT_APPLICABLE
+
+
+def test_few_convolutions_behind_the_collapse_that_hold_most_weights():
+    body = [conv(32), pool(), conv(32), pool(), conv(32), pool(), conv(32), pool(), conv(32), pool()]
+    (finding,) = findings(CHECK, planned(network(*body, conv(512), conv(512), flatten())))
+    assert finding.severity is Severity.WARNING
+    (finding,) = findings(CHECK, planned(network(*body, conv(32), conv(32), flatten())))
+    assert finding.severity is Severity.INFO
+
+
+def series(*makes, steps=100):
+    return findings(CHECK, planned(network(*makes, given=(None, steps, 8))))
+
+
+FIVE = pool(5, kind="MaxPooling1D")
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "Bidirectional", "MultiHeadAttention"])
+@pytest.mark.parametrize(
+    "between", [[], [plain("Dropout")], [plain("LayerNormalization")], [plain("ReLU", activation=ACTIVATIONS["relu"])]]
+)
+def test_nothing_to_follow_in_a_single_step(kind, between):
+    (finding,) = series(FIVE, FIVE, FIVE, *between, plain(kind, numbers=800))
+    assert finding.severity is Severity.WARNING
+    assert "one step" in finding.summary
+    assert series(FIVE, FIVE, *between, plain(kind, numbers=800)) == ()
+
+
+def test_a_single_step_that_was_never_more():
+    assert series(plain("LSTM", numbers=800), steps=1) == ()
+
+
+def test_published_networks_are_as_their_authors_made_them():
+    body = [pool(32), conv(8), conv(8), conv(8)]
+    assert findings(CHECK, planned(network(*held("resnet50", *body), flatten()))) == ()
+    assert findings(CHECK, planned(network(*held("encoder", *body), flatten())))

@@ -90,3 +90,64 @@ def test_most_layers_beyond_the_border(beyond, fires):
 def test_it_needs_a_model():
     (outcome,) = report(CHECK, planned()).outcomes
     assert outcome.kind is OutcomeKind.NOT_APPLICABLE
+
+
+def wave(*makes, steps=16000, channels=1):
+    pooled = plain("GlobalMaxPooling1D", shape=lambda s: (None, s[-1]))
+    return findings(CHECK, planned(network(*makes, pooled, given=(None, steps, channels))))
+
+
+@pytest.mark.parametrize(
+    ("steps", "channels", "severity"),
+    [
+        (16000, 1, Severity.WARNING),
+        (16000, OPTIONS.most_channels, Severity.WARNING),
+        (16000, OPTIONS.most_channels + 1, None),
+        (1000, 1, Severity.INFO),
+        (128, 6, None),
+    ],
+)
+def test_samples_of_a_wave_by_seven(steps, channels, severity):
+    found = wave(*[conv(8, kind="Conv1D")] * 3, steps=steps, channels=channels)
+    assert [f.severity for f in found] == ([severity] if severity else [])
+
+
+def test_words_and_causal_convolutions_are_no_wave():
+    assert wave(plain("Embedding", shape=lambda s: (*s[:2], 64)), conv(8, kind="Conv1D")) == ()
+    assert wave(conv(8, kind="Conv1D", settings={"padding": "causal"})) == ()
+
+
+def mask(*makes, side=256, channels=1, classes=5, loss="sparse_categorical_crossentropy"):
+    end = conv(classes, activation="softmax", name="mask")
+    return findings(CHECK, planned(network(*makes, end, given=(None, side, side, channels), classes=None, loss=loss)))
+
+
+def test_a_mask_by_four_small_convolutions():
+    (finding,) = mask(*[conv(8)] * 3)
+    assert finding.severity is Severity.WARNING
+    assert "mask, which decides on each position, sees 9×9 of 256×256" in finding.summary
+
+
+@pytest.mark.parametrize(
+    ("makes", "more"),
+    [
+        ([conv(8)] * 3, {"loss": "mean_squared_error"}),
+        ([conv(8)] * 3, {"classes": 1}),
+        ([conv(8)] * 3, {"side": 40}),
+        ([conv(8)] * 3, {"channels": 103}),
+        ([conv(8, strides=2), conv(8)], {}),
+        ([conv(8), plain("MultiHeadAttention")], {}),
+        ([conv(8), plain("Mine", is_custom=True)], {}),
+    ],
+    ids=["regression", "an image again", "small image", "spectra", "patches", "attention", "unknown"],
+)
+def test_what_may_see_little(makes, more):
+    assert mask(*makes, **more) == ()
+
+
+def test_a_loss_of_ones_own_on_probabilities():
+    model = network(*[conv(8)] * 3, conv(5, activation="softmax"), given=(None, 256, 256, 1), classes=None)
+    own = dataclasses.replace(
+        model.outputs[0], loss=dataclasses.replace(model.outputs[0].loss, name="mine", is_custom=True)
+    )
+    assert findings(CHECK, planned(dataclasses.replace(model, outputs=(own,))))

@@ -46,3 +46,26 @@ def test_a_rate_of_zero_and_layers_that_do_not_care():
 def test_it_needs_a_model():
     (outcome,) = report(CHECK, planned()).outcomes
     assert outcome.kind is OutcomeKind.NOT_APPLICABLE
+
+
+def test_written_in_a_functional_model_it_holds_outside_of_evaluate_and_predict():
+    (finding,) = look(dropout(0.5, default_training=True))
+    assert finding.severity is Severity.WARNING
+    assert "which evaluate and predict overrule, while it acts in model(x) and in an exported model" in finding.summary
+    assert look(batch_norm(default_training=True, is_trainable=False)) == ()
+    assert look(dropout(0.5, default_training=False)) == ()
+
+
+@pytest.mark.parametrize(
+    "name", ["mc_dropout", "MCDropout", "McDrop", "bayesian_head", "monte_carlo", "net_mc", "uncertainty"]
+)
+def test_drawn_answers_that_are_meant(name):
+    assert look(dropout(0.5, training=True, name=name)) == ()
+    (finding,) = look(dropout(0.5, default_training=True, name=name))
+    assert finding.severity is Severity.INFO
+    assert look(plain("RandomFlip", training=True, name=name))
+
+
+@pytest.mark.parametrize("name", ["dropout", "mccormick", "dmc", "emcee"])
+def test_other_names_mean_nothing(name):
+    assert look(dropout(0.5, training=True, name=name))

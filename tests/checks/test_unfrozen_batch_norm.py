@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from diagnose.finding import OutcomeKind, Severity
 from diagnose.fix import Applicability, Edit
 from tests.blueprints import findings, planned, report
@@ -65,3 +67,10 @@ def test_a_network_that_is_frozen_as_a_whole():
 def test_it_needs_a_model():
     (outcome,) = report(CHECK, planned()).outcomes
     assert outcome.kind is OutcomeKind.NOT_APPLICABLE
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_switched_on_again_in_a_frozen_container(is_on):
+    """Keras asks the layer itself: it takes the batch's statistics, though β and γ stay."""
+    norm = batch_norm(is_trainable=False, is_set_trainable=is_on)
+    assert [f.severity for f in look(FROZEN, norm, FROZEN)] == [Severity.WARNING] * is_on

@@ -2,18 +2,19 @@
 
 What it detects
 ---------------
-A published network behind a Rescaling that does not fit it, or fed with data of another range: images from 0 to 1
+A published network behind a scaling that does not fit it, or fed with data of another range: images from 0 to 1
 for an EfficientNet, which scales by itself, or for a ResNet50, which expects 0 to 255 less the mean.
 
 How it is detected
 ------------------
 The backbone is recognized by its name or its layers, and with it what ``keras.applications`` gives it. The range of
-its input is that of the data, or 0 to 255 where the first layer before it is a Rescaling by 1/100 or less, followed
-through the scaling layers; any other layer with weights, code of the user's own or an operation on the way ends the
+its input is that of the data, or 0 to 255 where the first scaling before it is one by 1/100 or less or takes off the
+mean of ImageNet, followed through all that scale: Rescaling, ``preprocess_input`` of another network, sums and products
+with constants. Any other layer with weights, code of the user's own or an operation on the way ends the
 search: nothing is said then. `warning` where a range of more than `wide` is given to one that expects about -1 to
 1, or of less than `narrow` to one that expects about 0 to 255, or 0 to 1 to one that expects -1 to 1. Unless it
-scales by itself, a network that shows no sign of transfer (nothing frozen, nothing held in inference mode) may be
-trained from scratch, where any scale will do: `info`.
+scales by itself, a network that shows no sign of transfer (nothing frozen, nothing held in inference mode, all numbers
+as they begin) may be trained from scratch, where any scale will do: `info`.
 
 Why it matters
 --------------
@@ -56,7 +57,11 @@ _EXPECTED = {
 }
 #: Scale and offset that make the expected range of 0 to 255; for standardized images on the average of the colours.
 _RESCALED = {Scaling.SYMMETRIC: (1 / 127.5, -1.0), Scaling.TORCH: (1 / (255 * 0.226), -0.449 / 0.226)}
-_PASSES = frozenset(("InputLayer", "Resizing", "CenterCrop", "ZeroPadding2D", "Concatenate", "RandomCrop"))
+_PASSES = frozenset(("InputLayer", "Resizing", "CenterCrop", "ZeroPadding2D", "Concatenate", "RandomCrop", "Stack"))
+#: What may scale by a constant; a Lambda is one of ``preprocess_input``.
+_AFFINE = frozenset(("Add", "Subtract", "Multiply", "Divide", "TrueDivide", "Lambda"))
+#: Less the mean of a colour of ImageNet, 104 to 124.
+_MEANS = (-130.0, -100.0)
 _RANK = 4
 
 
@@ -105,27 +110,58 @@ def _way(model: Blueprint, backbone: Backbone) -> tuple[str, list[Layer]] | None
     here: Layer | None = model.by_name.get(next(iter(entries)))
     scalings: list[Layer] = []
     while here is not None:
-        if here.kind == "Rescaling":
+        if _scales(here):
             scalings.insert(0, here)
         elif not _passes(here):
             return None
         before = model.before(here)
         if not before:
             return (here.name, scalings) if not here.inputs else None
-        here = before[0] if len(before) == 1 else None
+        here = before[0] if len(before) == 1 else _cut_up(model, here)
     return None
 
 
 def _own_way(model: Blueprint, backbone: Backbone, start: str) -> tuple[str, list[Layer]]:
     """Return the scaling that stands in the user's model before the first layers of a network without a container."""
     scalings: list[Layer] = []
-    if backbone.name == backbone.family.title and backbone.scaling is not Scaling.RAW:
-        here = model.by_name[start]
-        while len(model.after(here)) == 1 and (_passes(here) or here.kind == "Rescaling"):
-            if here.kind == "Rescaling":
-                scalings.append(here)
-            (here,) = model.after(here)
+    if backbone.name != backbone.family.title:
+        return start, scalings
+    here: Layer | None = model.by_name[start]
+    while here is not None and (_passes(here) or _scales(here)):
+        if _scales(here):
+            scalings.append(here)
+        behind = model.after(here)
+        here = behind[0] if len(behind) == 1 else _put_together(model, behind)
+    if backbone.scaling is Scaling.RAW:  # the last scaling of pictures is the network's own
+        own = max((at for at, layer in enumerate(scalings) if _is_of_pictures(layer)), default=0)
+        scalings = scalings[:own]
     return start, scalings
+
+
+def _scales(layer: Layer) -> bool:
+    """Whether it does nothing but x * scale + offset."""
+    return layer.kind == "Rescaling" or (
+        layer.kind in _AFFINE and isinstance(layer.settings.get("scale"), float) and len(layer.inputs) == 1
+    )
+
+
+def _cut_up(model: Blueprint, joined: Layer) -> Layer | None:
+    """Return the layer whose channels another one puts together again, in whatever order; None: it does not."""
+    parts = model.before(joined)
+    wholes = {name for part in parts for name in part.inputs}
+    if joined.kind != "Stack" or len(wholes) != 1 or any(part.kind != "GetItem" for part in parts):
+        return None
+    return model.by_name.get(*wholes)
+
+
+def _put_together(model: Blueprint, parts: tuple[Layer, ...]) -> Layer | None:
+    """Return the layer that puts the channels of an image together again; None where they go different ways."""
+    joined = {each.name for part in parts for each in model.after(part)}
+    if len(joined) != 1:
+        return None
+    (name,) = joined
+    whole = model.by_name[name]
+    return whole if set(model.before(whole)) == set(parts) and _cut_up(model, whole) is not None else None
 
 
 def _passes(layer: Layer) -> bool:
@@ -155,10 +191,15 @@ def _of_data(run: Run, source: str) -> Range | None:
 
 def _of_pictures(scalings: list[Layer]) -> Range | None:
     """Return 0 to 255 where the first scaling makes sense for pictures of that range only."""
-    if not scalings:
-        return None
-    scale = scalings[0].settings.get("scale")
-    return (0.0, 255.0) if isinstance(scale, int | float) and 0 < scale <= 0.01 else None
+    return (0.0, 255.0) if scalings and _is_of_pictures(scalings[0]) else None
+
+
+def _is_of_pictures(layer: Layer) -> bool:
+    scale, offset = layer.settings.get("scale"), layer.settings.get("offset")
+    if not isinstance(scale, int | float):
+        return False
+    is_mean = layer.kind == "Add" and scale == 1 and isinstance(offset, float) and _MEANS[0] <= offset <= _MEANS[1]
+    return 0 < scale <= 0.01 or is_mean
 
 
 def _through(scalings: list[Layer], given: Range) -> Range | None:
@@ -212,7 +253,7 @@ def _finding(backbone: Backbone, expected: Scaling, given: Range, scalings: list
 
 def _edits(expected: Scaling, scalings: list[Layer]) -> list[Edit]:
     """Return the edits of the one scaling layer that make it fit images from 0 to 255."""
-    if len(scalings) != 1:
+    if len(scalings) != 1 or scalings[0].kind != "Rescaling":
         return []
     (layer,) = scalings
     if expected is Scaling.RAW:

@@ -2,12 +2,15 @@
 
 What it detects
 ---------------
-Dense and convolutional layers with a bias whose output goes into batch normalization and nowhere else.
+Dense and convolutional layers with a bias whose output goes into batch normalization and nowhere else, be it through a
+pooling, a sum or the like.
 
 How it is detected
 ------------------
 From the graph: ``use_bias`` is True, the layer applies no activation of its own, is trained and used once, and
-every layer that it feeds is a batch normalization that is trained. Reported as `info` where the biases are at least
+every way from it leads into a batch normalization that is trained, with or without β, through nothing but what leaves a
+constant of each feature one: poolings, croppings, up-sampling, sums, and a Flatten. Layers in a TimeDistributed are
+looked at as they are at one step. Reported as `info` where the biases are at least
 `least_biases` numbers: it costs little. Published networks are left as they are, since their stored weights have
 those biases.
 
@@ -37,11 +40,23 @@ from diagnose.checks.layers._evidence import listed
 from diagnose.finding import Comparison, Finding, Severity
 from diagnose.fix import Edit
 from diagnose.measures.backbones import published
-from diagnose.measures.geometry import is_convolution, takes_batch_statistics
+from diagnose.measures.geometry import (
+    at_each_step,
+    is_convolution,
+    is_global_pooling,
+    is_local_pooling,
+    takes_batch_statistics,
+)
 from diagnose.remedies import architecture
 from diagnose.run import Run
 
 CHECK = Check(needs=Needs(before=("model",)), fault=Fault.UNITS)
+
+#: A number that is added to all of a feature is still added to all of it behind them.
+_KEEP_CONSTANTS = frozenset(
+    ("Flatten", "Identity", "ActivityRegularization", "Add", "Average", "Rescaling",
+     *(f"{kind}{rank}D" for kind in ("Cropping", "UpSampling") for rank in (1, 2, 3)))
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -58,6 +73,7 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     model = run.model
     if model is None:
         return
+    model = at_each_step(model)
     theirs = published(model)
     found = [layer for layer in model.layers if layer.name not in theirs and _is_redundant(model, layer)]
     biases = sum(_width(layer) for layer in found)
@@ -86,7 +102,6 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
 
 
 def _is_redundant(model: Blueprint, layer: Layer) -> bool:
-    behind = model.after(layer)
     return (
         (layer.kind == "Dense" or is_convolution(layer) or layer.kind.endswith("Transpose"))
         and layer.settings.get("use_bias") is True
@@ -94,10 +109,30 @@ def _is_redundant(model: Blueprint, layer: Layer) -> bool:
         and not layer.is_custom
         and layer.calls == 1
         and (layer.activation is None or layer.activation.is_linear)
-        and not model.is_output(layer)
-        and bool(behind)
-        and all(_centres(each, layer) for each in behind)
+        and _is_centred(model, layer)
     )
+
+
+def _is_centred(model: Blueprint, layer: Layer) -> bool:
+    """Whether every way from a layer leads into a batch normalization, its features as they are until there."""
+    front, seen = [layer], {layer.name}
+    while front:
+        here = front.pop()
+        behind = model.after(here)
+        if model.is_output(here) or not behind:
+            return False
+        for each in behind:
+            if _keeps_constants(each):
+                front += [each] * (each.name not in seen)
+                seen.add(each.name)
+            elif not _centres(each, here):
+                return False
+    return True
+
+
+def _keeps_constants(layer: Layer) -> bool:
+    is_plain = not layer.is_custom and (layer.activation is None or layer.activation.is_linear)
+    return is_plain and (layer.kind in _KEEP_CONSTANTS or is_local_pooling(layer) or is_global_pooling(layer))
 
 
 def _centres(layer: Layer, given: Layer) -> bool:

@@ -15,7 +15,8 @@ power of `exploded`, and where a share of `saturated` or more of the units of a 
 than a hundredth of the function's greatest slope; from `hopeless` decades on it is ``critical``. Glorot's under ReLU
 halves the variance: that takes 27 layers without normalization or skip connection to matter, and is nothing to speak
 of in a shallow network. He's under a hidden sigmoid or tanh, or under SELU, is an ``info``. So are `sigmoids` hidden
-sigmoid layers in a row, whatever their initial weights, where no dry run has measured the gradients.
+sigmoid layers in a row, where no dry run has measured the gradients, and a ``warning`` where slopes of a quarter and
+the initial weights leave less than 10 to the power of minus `stalled` of a gradient.
 
 The state of a recurrent layer is followed until it has settled: it is a ``warning`` where it saturates as above, and
 where a gradient grows by 10 to the power of `exploded_gradient` on its way back through all steps of the input.
@@ -39,6 +40,7 @@ Hochreiter, Self-Normalizing Neural Networks, NeurIPS 2017.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -46,8 +48,8 @@ from diagnose.blueprint import Activation, Blueprint, Curve, Initializer, Layer
 from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.finding import Finding, LayerTable, Severity
 from diagnose.fix import Edit, Fix
-from diagnose.measures.architecture import WEIGHTED, activation_after, is_pointwise
-from diagnose.measures.signal import Signal, flow, recurrences, saturated_share
+from diagnose.measures.architecture import WEIGHTED, activation_after, fans, is_pointwise
+from diagnose.measures.signal import Signal, flow, recurrences, saturated_share, weights_of
 from diagnose.remedies import layers, model
 from diagnose.run import Run
 
@@ -99,6 +101,12 @@ class Options:
         unit="layers",
         source="six slopes of a quarter leave 2e-4 of a gradient; AutoTrainer (ICSE 2021) calls 1e-3 vanishing",
         help="hidden sigmoid layers in a row",
+    )
+    stalled: float = threshold(
+        5.0,
+        unit="decades",
+        source="of a gradient of 0.01 the epsilon of Keras' Adam, 1e-7, is left, below which its steps shrink too",
+        help="powers of ten by which the gradient shrinks on its way through sigmoid layers",
     )
     hopeless: float = threshold(
         15.0,
@@ -311,13 +319,14 @@ def _flat(blueprint: Blueprint, arriving: dict[str, Signal], options: Options) -
     if len(row) < options.sigmoids:
         return None
     left = 0.25 ** len(row)
+    is_stalled = sum(math.log10(0.25 * _gain_back(layer)) for layer in row) <= -options.stalled
     edits = tuple(Edit(layer.name, "activation", "relu") for layer in row if _squashes(layer.activation))
     return Finding(
-        severity=Severity.INFO,
-        confidence=0.7,
+        severity=Severity.WARNING if is_stalled else Severity.INFO,
+        confidence=0.8 if is_stalled else 0.7,
         summary=(
             f"{len(row)} hidden sigmoid layers in a row ({row[0].name} to {row[-1].name}), of slopes of 1/4 at most, "
-            f"leave {left:.1g} of a gradient where weights do not make up for it."
+            f"leave {left:.1g} of a gradient{', and' if is_stalled else ' where'} weights do not make up for it."
         ),
         layers=tuple(layer.name for layer in row),
         evidence=(
@@ -332,6 +341,13 @@ def _flat(blueprint: Blueprint, arriving: dict[str, Signal], options: Options) -
         ),
         fixes=(replace(model.use_relu(), edits=edits), model.add_batch_norm(), model.add_skip_connections()),
     )
+
+
+def _gain_back(layer: Layer) -> float:
+    """Return by how much the fresh weights of a layer stretch a gradient; 1 where they are not known."""
+    counted = fans(layer)
+    drawn = weights_of(layer.initializer, *counted) if counted else None
+    return math.sqrt(counted[1] * drawn.variance) if counted and drawn and drawn.variance else 1.0
 
 
 def _is_sigmoid(blueprint: Blueprint, name: str) -> bool:

@@ -4,18 +4,20 @@ What it detects
 ---------------
 A pooling, or a convolution with strides, that is given maps of a single position: it has nothing left to pool.
 Convolutions whose kernels are larger than the map they are given, so that most of their weights only ever meet
-padding.
+padding. A sequence that is pooled to a single step before a recurrent layer or attention over its steps.
 
 How it is detected
 ------------------
 Halving 16×16 four times gives 8, 4, 2, 1: the fifth 2×2 pooling is given 1×1. With ``padding="valid"`` Keras
 refuses to build it, with ``padding="same"`` it goes on silently. Every pooling and strided convolution with a map
 of one position as its input counts (`warning`), and so do convolutions that see less than `used_kernel` of their
-weights, where they are at least `starved_share` of the model's convolutions and at least `starved_layers` in number
-(`warning`; fewer: `info`). An axis that is empty altogether is `critical`.
+weights, where they are at least `starved_layers` in number and at least `starved_share` of the model's convolutions or
+of the weights of these (`warning`; fewer: `info`). A recurrent layer or self-attention that is given one step, where
+a pooling or strides have made one of several, is a `warning`: what it would follow is gone. Layers in a
+TimeDistributed are looked at as they are at one step. An axis that is empty altogether is `critical`.
 
 Kernels of 1×1, squeeze-and-excitation and heads behind global pooling work on single positions by design and do not
-count; neither does a published network at the smallest input that it allows.
+count; neither do published networks (recognized by names): they are as their authors made them.
 
 Why it matters
 --------------
@@ -43,9 +45,24 @@ from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.checks.layers._evidence import listed
 from diagnose.finding import Comparison, Finding, Severity
 from diagnose.fix import Edit
-from diagnose.measures.geometry import is_convolution, is_local_pooling, spatial, strides, wide_kernels, window
+from diagnose.measures.architecture import NOISES, NORMALIZATIONS, is_pointwise
+from diagnose.measures.backbones import published
+from diagnose.measures.geometry import (
+    at_each_step,
+    is_convolution,
+    is_local_pooling,
+    spatial,
+    strides,
+    wide_kernels,
+    window,
+)
 from diagnose.remedies import architecture
 from diagnose.run import Run
+
+#: They follow the steps of a sequence, or compare them.
+_FOLLOW_STEPS = frozenset(
+    ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "MultiHeadAttention", "GroupQueryAttention")
+)
 
 CHECK = Check(needs=Needs(before=("model",)), fault=Fault.UNITS)
 
@@ -64,7 +81,7 @@ class Options:
         0.5,
         unit="share",
         source="networks of keras.applications at their smallest input of 32×32 have up to 0.4 (DenseNet169)",
-        help="convolutions with such kernels, of all that have a kernel larger than 1",
+        help="convolutions with such kernels, or their weights, of all that have a kernel larger than 1",
     )
     starved_layers: float = threshold(
         2, unit="layers", source="one such layer is the end of many sound networks", help="the fewest that count"
@@ -72,13 +89,15 @@ class Options:
 
 
 def check(run: Run, options: Options) -> Iterator[Finding]:
-    """Yield at most one finding for each: nothing left, nothing to pool, starved kernels."""
+    """Yield at most one finding for each: nothing left, nothing to pool, starved kernels, a single step."""
     model = run.model
     if model is None:
         return
+    model = at_each_step(model)
     yield from _empty(model)
     yield from _nothing_to_pool(model)
     yield from _starved(model, options)
+    yield from _single_step(model)
 
 
 def _empty(model: Blueprint) -> Iterator[Finding]:
@@ -121,11 +140,15 @@ def _nothing_to_pool(model: Blueprint) -> Iterator[Finding]:
 
 
 def _starved(model: Blueprint, options: Options) -> Iterator[Finding]:
-    kernels = wide_kernels(model)
+    theirs = published(model)
+    kernels = [layer for layer in wide_kernels(model) if layer.name not in theirs]
     starved = [layer for layer in kernels if _used(layer) < options.used_kernel]
     if not starved:
         return
-    share = len(starved) / len(kernels)
+    share = max(
+        len(starved) / len(kernels),
+        sum(layer.parameters for layer in starved) / max(1, sum(layer.parameters for layer in kernels)),
+    )
     many = share >= options.starved_share and len(starved) >= options.starved_layers
     first = starved[0]
     yield Finding(
@@ -137,7 +160,7 @@ def _starved(model: Blueprint, options: Options) -> Iterator[Finding]:
         layers=tuple(layer.name for layer in starved),
         evidence=(
             Comparison(
-                label="convolutions whose kernels mostly meet padding",
+                label="convolutions (or their weights) whose kernels mostly meet padding",
                 value=share,
                 threshold=options.starved_share,
                 unit="share",
@@ -154,6 +177,40 @@ def _starved(model: Blueprint, options: Options) -> Iterator[Finding]:
             ),
         ),
     )
+
+
+def _single_step(model: Blueprint) -> Iterator[Finding]:
+    followers = [(layer, pooled) for layer in model.layers if (pooled := _pooled_to_one_step(model, layer)) is not None]
+    if not followers:
+        return
+    layer, pooled = followers[0]
+    names = [each.name for each, _ in followers]
+    yield Finding(
+        severity=Severity.WARNING,
+        confidence=0.9,
+        summary=f"{listed(names)} {'is' if len(names) == 1 else 'are'} given a sequence of one step, which "
+        f"{pooled.name} has made of {_size(spatial(pooled, pooled.input_shape))} ({_way(model, layer)}): there is no "
+        "order left to follow.",
+        layers=(*names, pooled.name),
+        evidence=(_sizes(pooled, "steps that are left"),),
+        fixes=(architecture.pool_less(), architecture.step_by_one()),
+    )
+
+
+def _pooled_to_one_step(model: Blueprint, layer: Layer) -> Layer | None:
+    """Return the pooling or strided convolution that makes one step of several right before a layer over steps."""
+    if layer.kind not in _FOLLOW_STEPS or not layer.input_shapes or layer.input_shapes[0][1:2] != (1,):
+        return None
+    before = model.before(layer)
+    while len(before) == 1:
+        (here,) = before
+        if (is_local_pooling(here) or is_convolution(here)) and set(spatial(here, here.output_shape)) == {1}:
+            if set(spatial(here, here.input_shape)) != {1}:
+                return here if any(step > 1 for step in strides(here)) else None
+        elif not (is_pointwise(here) or here.kind in NOISES | NORMALIZATIONS):
+            return None
+        before = model.before(here)
+    return None
 
 
 def _is_point(layer: Layer) -> bool:
