@@ -86,3 +86,9 @@ def test_nobody_knows_the_number_of_samples():
     assert severities(findings(CHECK, planned(HEAVY))) == [Severity.INFO]
     (outcome,) = report(CHECK, planned(data=samples(9))).outcomes
     assert outcome.kind is OutcomeKind.NOT_APPLICABLE
+
+
+def test_two_wide_dense_layers_for_five_hundred_rows():
+    wide = network(dense(2048, name="a"), dense(2048, name="b"), given=(None, 8), classes=2)
+    assert [f.severity for f in findings(CHECK, planned(wide, data(n=800)))] == [Severity.WARNING]
+    assert findings(CHECK, planned(wide, data(n=2000))) == ()
