@@ -2,7 +2,8 @@ r"""Whether inputs say anything about labels: several statistics, each against i
 
 Each statistic sees another kind of dependence: columns and their squares (lines, rings), products of columns (exclusive
 or), neighbourhoods (spirals), kernels (everything smooth; the Hilbert-Schmidt independence criterion of Gretton et al.,
-2005). Pictures and sequences are also described by what does not change where an object moves: values, spectrum.
+2005), and where inputs are numbers of users or things, what each of these likes. Pictures and sequences are also
+described by what does not change where an object moves: values, spectrum.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ _MOST_SAMPLES = 1000
 _MOST_COLUMNS = 256
 _DIRECTIONS = 24
 _NEIGHBOURS = 8
+#: Samples of each name, on average, that tell what it likes.
+_EACH = 4
 _QUANTILES = np.linspace(0, 1, 9)
 
 
@@ -70,7 +73,9 @@ def dependence(data: DataSample, labels: Labels) -> Dependence | None:
     if not features.shape[1] or not targets.shape[1]:
         return None
     shuffled = _shuffled(targets)
-    p_values = {name: _p_value(values) for name, values in _statistics(features, shuffled).items()}
+    names = [array[rows].ravel() for array in data.training.inputs.values() if _are_names(array[rows])]
+    statistics = {**_statistics(features, shuffled), **_by_name(features, names, shuffled)}
+    p_values = {name: _p_value(values) for name, values in statistics.items()}
     columns = features.shape[1]
     detectable = (math.sqrt(2 * math.log(40 * columns)) + 1) / math.sqrt(len(rows))
     return Dependence(p_values, len(rows), columns, detectable)
@@ -111,19 +116,36 @@ def _statistics(features: FloatArray, shuffled: FloatArray) -> dict[str, FloatAr
         squares = (columns.astype(np.float32).T @ labels) ** 2
         return np.asarray(squares.reshape(columns.shape[1], times, k).sum(axis=2).max(axis=0), dtype=np.float64)
 
-    def explained(kernel: FloatArray) -> FloatArray:
-        products = (kernel.astype(np.float32) @ labels) * labels
-        return np.asarray(products.reshape(n, times, k).sum(axis=(0, 2)), dtype=np.float64)
-
     directions = standardized(principal(features, _DIRECTIONS))
     distances = _square_distances(features)
     return {
         "columns": strongest(standardized(np.concatenate([features, features**2], axis=1))),
         "products": strongest(_products(directions)),
-        "linear": explained(features @ features.T),
-        "neighbours": explained(_neighbours(distances)),
-        "kernel": explained(np.exp(-distances / max(1e-12, float(np.median(distances)) / 2))),
+        "linear": _explained(features @ features.T, shuffled),
+        "neighbours": _explained(_neighbours(distances), shuffled),
+        "kernel": _explained(np.exp(-distances / max(1e-12, float(np.median(distances)) / 2)), shuffled),
     }
+
+
+def _are_names(array: Array) -> bool:
+    """Whether an input is one whole number for each sample, of users or things, several samples of each."""
+    is_one = array.dtype.kind in "iu" and array[:1].size == 1
+    return is_one and 2 < len(np.unique(array)) <= len(array) / _EACH
+
+
+def _by_name(features: FloatArray, names: list[Array], shuffled: FloatArray) -> dict[str, FloatArray]:
+    """Return whether samples of one name that are alike in the rest have like labels; nothing where none are named."""
+    if not names:
+        return {}
+    same = np.sum([name[:, None] == name for name in names], axis=0, dtype=np.float64)
+    return {"names": _explained(same * (1 + features @ features.T / features.shape[1]), shuffled)}
+
+
+def _explained(kernel: FloatArray, shuffled: FloatArray) -> FloatArray:
+    n, times, k = shuffled.shape
+    labels = shuffled.reshape(n, times * k).astype(np.float32)
+    products = (kernel.astype(np.float32) @ labels) * labels
+    return np.asarray(products.reshape(n, times, k).sum(axis=(0, 2)), dtype=np.float64)
 
 
 def _products(columns: FloatArray) -> FloatArray:

@@ -74,3 +74,15 @@ def test_sound_and_broken():
     train = sound.training
     moved = dataclasses.replace(train, labels={"y": np.roll(train.labels["y"], 7)})
     assert findings(CHECK, planned(data=dataclasses.replace(sound, splits={**sound.splits, Split.TRAIN: moved})))
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_what_each_user_likes(is_told):
+    rng = np.random.default_rng(66)
+    who, what = rng.integers(0, 60, 1300), rng.normal(size=(1300, 8))
+    taste = rng.normal(size=(60, 8))
+    likes = ((taste[who] * what).sum(axis=1) > 0).astype("int64")
+    inputs = {"user": who.astype("int32"), "item": what}
+    split = SplitSample(inputs=inputs, labels={"y": likes if is_told else rng.permutation(likes)}, count=1300)
+    sample = DataSample(source="arrays", splits={Split.TRAIN: split})
+    assert bool(findings(CHECK, planned(data=sample))) is not is_told

@@ -9,9 +9,11 @@ How it is detected
 A permutation test: five statistics (single columns and their squares, products of pairs, all columns linearly, the
 labels of the nearest neighbours, a smooth kernel) are taken with the labels as they are and with 199 shuffled copies,
 from a fixed seed. Pictures and sequences are also described by the distribution and spectrum of their values, which do
-not change where an object moves. If not even one statistic beats its shuffled copies with a p of `p_value` or less, it
-is a finding, provided that there was a chance to see something: a correlation of `detectable` of one column with the
-labels must have been enough, with `per_class` samples or more for each class on average.
+not change where an object moves; where an input is one whole number a sample, as of a user, a sixth asks whether
+samples of one number that are alike in the rest have like labels. If not even one statistic beats its shuffled copies
+with a p of `p_value` or less, it is a finding, provided that there was a chance to see something: a correlation of
+`detectable` of one column with the labels must have been enough, with `per_class` samples or more for each class on
+average.
 
 Why it matters
 --------------
@@ -91,8 +93,8 @@ def _finding(labels: Labels, found: Dependence, options: Options) -> Finding:
         severity=Severity.WARNING,
         confidence=0.6,
         summary=(
-            f"No simple statistic finds that the inputs say anything about the labels {labels.name!r}: of five, the "
-            f"best ({best}) does no better than {100 * found.best:.0f} % of shuffled labels, on {found.samples} "
+            f"No simple statistic finds that the inputs say anything about the labels {labels.name!r}: of "
+            f"{len(found.p_values)}, the best ({best}) does no better than {100 * found.best:.0f} % of shuffled labels, on {found.samples} "
             f"samples where a correlation of {found.detectable:.2f} would show."
         ),
         evidence=tuple(
