@@ -502,7 +502,7 @@ def _described(part: _Part) -> Layer:
         kind=kind,
         input_shapes=part.given,
         output_shapes=part.made,
-        settings={**_told(lambda: _settings(operation), {}), **part.scaling},
+        settings=_told(lambda: {**_settings(operation), **part.scaling}, {}),
         activation=activation,
         initializer=_told(lambda: _first_weights(part, weighted, is_custom), None),
         bias_initializer=_told(lambda: _bias_initializer(weighted), None),
