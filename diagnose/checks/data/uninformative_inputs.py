@@ -94,8 +94,8 @@ def _finding(labels: Labels, found: Dependence, options: Options) -> Finding:
         confidence=0.6,
         summary=(
             f"No simple statistic finds that the inputs say anything about the labels {labels.name!r}: of "
-            f"{len(found.p_values)}, the best ({best}) does no better than {100 * found.best:.0f} % of shuffled labels, on {found.samples} "
-            f"samples where a correlation of {found.detectable:.2f} would show."
+            f"{len(found.p_values)}, the best ({best}) does no better than {100 * found.best:.0f} % of shuffled "
+            f"labels, on {found.samples} samples where a correlation of {found.detectable:.2f} would show."
         ),
         evidence=tuple(
             Comparison(
