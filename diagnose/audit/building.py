@@ -60,16 +60,22 @@ def built(model: keras.Model, data: DataSample | None) -> Iterator[Building]:
         As ``fit`` gets it; None, or data that is not given to the model as it is: the model stays as it is.
     """
     has_inputs = getattr(model, "_inputs_struct", None) is not None and not is_user_written(model)
-    if data is None or data.is_raw or not len(data.training) or has_inputs:
+    is_built = all(layer.built for layer in model._flatten_layers())
+    if data is None or data.is_raw or not len(data.training) or (has_inputs and is_built):
         yield Building()
         return
     at = batches.chosen(data.training, _SAMPLES)
     given = batches.inputs_of(model, data, at)
     symbols = _symbols(given)
-    if all(layer.built for layer in model._flatten_layers()):
+    if is_built:
         yield Building(symbols)
         return
     with restored(model), _put_back(model) as held, session.fresh(session.NAMES):
+        if has_inputs:  # a part of a part, say of a cell, that only numbers reach: what may go wrong, a dry run tells
+            with suppress(Exception):
+                model(given)
+            yield Building()
+            return
         failed = _build(model, given, symbols, held)
         is_nested = any("/" in name for name in data.training.inputs)  # in which structure is not known any more
         yield Building() if failed and is_nested else Building(None if failed else symbols, failed, len(at))

@@ -137,3 +137,24 @@ def test_data_that_cannot_build_it_is_a_failed_run_even_without_a_dry_run():
     assert run.dry_run.samples == 2
     assert not run.dry_run.is_made_up
     assert not model.map.built
+
+
+def test_a_part_of_a_cell_is_built_by_numbers():
+    class Cell(layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.state_size = self.output_size = 4
+            self.drive = layers.Dense(4)
+
+        def call(self, x, states):
+            charge = 0.9 * states[0] + self.drive(x)
+            spike = ops.where(charge > 1.0, ops.ones_like(charge), ops.zeros_like(charge))
+            return spike, [charge * (1.0 - spike)]
+
+    x = keras.Input((5, 6))
+    cell = Cell()
+    model = compiled(keras.Model(x, layers.Dense(3)(layers.RNN(cell)(x))))
+    made = audit(model, (np.repeat(X[:, None], 5, axis=1), Y)).model
+    assert made.layers[1].trainable_parameters == 28
+    assert made.layers[1].activation.curve is Curve.STEP
+    assert not cell.drive.built

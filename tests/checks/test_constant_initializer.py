@@ -115,3 +115,12 @@ def test_random_weights_are_fine(initializer):
 def test_without_a_model_it_cannot_look():
     (outcome,) = report(CHECK, planned()).outcomes
     assert outcome.reason.startswith("no model")
+
+
+def test_an_own_layer_whose_units_are_copies():
+    own = layer("Projection", (None, 32), is_custom=True, initializer=ONES, parameters=99, trainable_parameters=99)
+    finding = one_finding(CHECK, planned(model(own, dense(10, "softmax", initializer=GLOROT))))
+    assert finding.severity is Severity.WARNING
+    assert not any(fix.edits for fix in finding.fixes)
+    unknown = dataclasses.replace(own, initializer=None)
+    assert findings(CHECK, planned(model(unknown, dense(10, "softmax", initializer=GLOROT)))) == ()

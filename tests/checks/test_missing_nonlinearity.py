@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from diagnose.finding import Severity
@@ -165,3 +167,18 @@ def test_a_usual_network():
 def test_without_a_model_it_cannot_look():
     (outcome,) = report(CHECK, planned()).outcomes
     assert outcome.reason.startswith("no model")
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_scores_that_a_transposed_convolution_enlarges(kernel):
+    run = planned(
+        model(
+            conv(24, "relu"),
+            conv(3, given=(None, 28, 28, 24), kernel=kernel),
+            conv(3, given=(None, 28, 28, 3), kind="Conv2DTranspose", size=(56, 56)),
+            loss=None, given=(None, 28, 28, 3),
+        )
+    )  # fmt: skip
+    enlarged = replace(run.model.layers[-1], settings={**run.model.layers[-1].settings, "strides": [2, 2]})
+    run = replace(run, model=replace(run.model, layers=(*run.model.layers[:-1], enlarged)))
+    assert findings(CHECK, run) == ()

@@ -7,7 +7,8 @@ copies of each other, or get no gradient at all.
 
 How it is detected
 ------------------
-The kernel's initializer draws one number only, in a trained hidden layer of at least `units` units. It is ``critical``
+The kernel's initializer draws one number only, or the kernel has been set to one, in a trained hidden layer of at least
+`units` units; a layer of your own is called on a few numbers, and its units are compared. It is ``critical``
 where the units can never part, for the layers that they lead to are constant too, and where a kernel and a bias of zero
 meet ReLU, whose derivative at zero is zero. It is a ``warning`` where weights other than zero lead to random ones: the
 units begin as copies and part only slowly. A kernel of zeros between random ones, at the end of a residual branch or
@@ -31,12 +32,13 @@ Initialization, ICLR 2019 (zeros at the end of residual branches).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from diagnose.blueprint import Blueprint, Curve, Layer
 from diagnose.check import Check, Fault, Needs, threshold
 from diagnose.checks.layers._evidence import with_more
 from diagnose.finding import Finding, LayerTable, Severity
+from diagnose.fix import Applicability, Fix
 from diagnose.measures.architecture import CONVOLUTIONS, activation_after, next_weighted, trained, width_out
 from diagnose.measures.signal import constant_of
 from diagnose.remedies import layers
@@ -70,7 +72,8 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     wide = [layer for layer in constant if (width_out(layer) or 0) >= options.units]
     dead = [layer for layer in wide if _is_dead(model, layer)]
     locked = [layer for layer in wide if layer not in dead and _is_locked(model, layer)]
-    copies = [layer for layer in wide if constant_of(layer.initializer) and next_weighted(model, layer)]
+    own = [layer for layer in model.layers if _is_own_copy(model, layer)]
+    copies = [layer for layer in wide if constant_of(layer.initializer) and next_weighted(model, layer)] + own
     if dead or locked:
         told = (
             ", and so does the layer behind: its units stay copies of each other for ever"
@@ -83,8 +86,24 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
         yield _finding(model, copies, copies, Severity.WARNING, told, options)
 
 
+def _fixes(model: Blueprint, mended: Sequence[Layer]) -> Iterator[Fix]:
+    """Yield what sets initializers, of Keras' own layers; those of the user's are in their code."""
+    kept = {layer.name: _fitting(model, layer) for layer in mended if not layer.is_custom}
+    if kept:
+        yield layers.initialize(kept)
+    if len(kept) < len(mended):
+        own = {layer.name: _fitting(model, layer) for layer in mended if layer.is_custom}
+        yield replace(layers.initialize(own), applicability=Applicability.MANUAL, changes=(), edits=())
+
+
 def _is_constant(layer: Layer) -> bool:
     return layer.kind in CONVOLUTIONS | {"Dense"} and constant_of(layer.initializer) is not None
+
+
+def _is_own_copy(model: Blueprint, layer: Layer) -> bool:
+    """Whether a hidden layer of the user's begins with units that are copies of each other."""
+    is_trained = layer.is_trainable and layer.trainable_parameters > 0
+    return layer.is_custom and is_trained and constant_of(layer.initializer) is not None and not model.is_output(layer)
 
 
 def _is_dead(model: Blueprint, layer: Layer) -> bool:
@@ -126,7 +145,7 @@ def _finding(
                 rows=tuple((layer.name, float(width_out(layer) or 0)) for layer in found),
             ),
         ),
-        fixes=(layers.initialize({layer.name: _fitting(model, layer) for layer in mended}),),
+        fixes=tuple(_fixes(model, mended)),
     )
 
 

@@ -13,8 +13,9 @@ it is a ``warning`` for two dense layers or two convolutions in a row of which t
 gives, and nobody else does; a convolution before a dense layer is an ``info``, for it still shares its weights. Not
 counted are factorizations, which have a purpose: a layer narrower than both its neighbours (a bottleneck, the code of
 an autoencoder, a low rank; of 1×1 convolutions also one that is as wide), depthwise, separable and one-dimensional
-kernels of a pair, dense layers whose output is laid out as a picture. Layer and group normalization divide
-by a statistic of the sample, and max pooling picks: both bend.
+kernels of a pair, dense layers whose output is laid out as a picture, scores of a fully convolutional network that a
+transposed convolution enlarges. Layer and group normalization divide by a statistic of the sample, and max pooling
+picks: both bend.
 
 Why it matters
 --------------
@@ -28,7 +29,8 @@ Give all hidden layers of the row ReLU, or take out all but one of them.
 References
 ----------
 Goodfellow, Bengio and Courville, Deep Learning, 2016, sections 6.1 and 6.4; Sandler et al., MobileNetV2, CVPR 2018
-(linear bottlenecks); Ni, Guo, Jia and Huang, On the Nonlinearity of Layer Normalization, ICML 2024.
+(linear bottlenecks); Long, Shelhamer and Darrell, Fully Convolutional Networks, CVPR 2015 (scores that are enlarged);
+Ni, Guo, Jia and Huang, On the Nonlinearity of Layer Normalization, ICML 2024.
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ from diagnose.measures.architecture import (
     width_in,
     width_out,
 )
-from diagnose.measures.geometry import window
+from diagnose.measures.geometry import strides, window
 from diagnose.remedies import layers, model
 from diagnose.run import Run
 
@@ -147,6 +149,7 @@ def _rows(blueprint: Blueprint) -> Iterator[Row]:
         if is_linear_map(layer)
         and (following := _only_follower(blueprint, layer))
         and not _has_purpose(layer, following)
+        and not _is_of_scores(blueprint, layer, following)
     }
     inner = {layer.name for layer in following.values()}
     for layer in blueprint.layers:
@@ -179,6 +182,16 @@ def _has_purpose(first: Layer, second: Layer) -> bool:
     if first.kind in DENSE and second.kind in CONVOLUTIONS:
         return True
     return _is_bottleneck(first, second) or _are_crossed(window(first), window(second))
+
+
+def _is_of_scores(blueprint: Blueprint, first: Layer, second: Layer) -> bool:
+    """Whether the second layer only enlarges the map of scores that the first gives, class by class."""
+    return (
+        second.kind.endswith("Transpose")
+        and max(strides(second), default=1) > 1
+        and width_out(first) == width_out(second)
+        and (set(window(first)) == {1} or blueprint.is_output(second))
+    )
 
 
 def _is_bottleneck(first: Layer, second: Layer) -> bool:
