@@ -541,7 +541,7 @@ def _kind(operation: keras.Operation) -> str:
 def _settings(operation: Any) -> dict[str, Any]:
     if isinstance(operation, keras.Layer):
         added = _told(lambda: added_penalty(operation), 0.0)
-        told = _told(lambda: plain_settings(operation.get_config()), {})
+        told: dict[str, Any] = _told(lambda: plain_settings(operation.get_config()), {})
         return {**told, "added_penalty": added} if added else told
     own = {name: value for name, value in vars(operation).items() if not name.startswith("_")}
     return {name: value for name, value in plain_settings(own).items() if value is not None}

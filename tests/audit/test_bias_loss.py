@@ -33,7 +33,7 @@ def test_the_loss_of_the_output_bias_alone(form, sign, loss):
     binary = keras.losses.BinaryCrossentropy(from_logits=form == "logits")
     model.compile("sgd", "sparse_categorical_crossentropy" if form == "softmax" else binary)
     split = SplitSample(inputs={"x": inputs}, labels={"y": labels if form == "softmax" else labels[:, None]})
-    found = dry_run(model, DataSample(source="arrays", splits={Split.TRAIN: split}), batch_size=64, seconds=0.2)
-    assert found.bias_loss == pytest.approx(loss, abs=0.01)
+    data = DataSample(source="arrays", splits={Split.TRAIN: split})
+    assert dry_run(model, data, batch_size=64, seconds=0.2).bias_loss == pytest.approx(loss, abs=0.01)
     last.bias.assign(np.zeros(len(value)))
-    assert dry_run(model, DataSample(source="arrays", splits={Split.TRAIN: split}), batch_size=64, seconds=0.2).bias_loss is None
+    assert dry_run(model, data, batch_size=64, seconds=0.2).bias_loss is None

@@ -294,7 +294,7 @@ def test_initializers_are_told_without_their_seeds():
     model = sequential(
         layers.Dense(4, kernel_initializer=keras.initializers.Constant(0.5), name="constant"),
         layers.Dense(4, kernel_initializer=keras.initializers.HeNormal(seed=3), use_bias=False, name="he"),
-        layers.Dense(4, kernel_initializer=lambda shape, dtype=None: ops.zeros(shape, dtype), name="own"),
+        layers.Dense(4, kernel_initializer=lambda shape, dtype=None: keras.random.normal(shape), name="own"),
         layers.BatchNormalization(name="norm"),
     )
     made = blueprint_of(model).by_name

@@ -8,10 +8,10 @@ labels beyond the classes, layers or losses that raise.
 How it is detected
 ------------------
 One batch of the very data is put through the model and its loss, numbers first and then, where code of your own takes
-part, symbols, as ``fit`` does it. Whatever is raised is the finding, ``critical``; so it is, even without a dry run, where
-the data cannot build a model that is not built yet. Where
-there is no data and inputs were drawn at random the drawn values may be to blame, and where nothing could be tried at
-all (the model is not built, its inputs are not known) nothing is wrong yet: both are ``info``.
+part, symbols, as ``fit`` does it. Whatever is raised is the finding, ``critical``; so it is, even without a dry run,
+where the data cannot build a model that is not built yet. Where there is no data and inputs were drawn at random the
+drawn values may be to blame, and where nothing could be tried at all (the model is not built, its inputs are not known)
+nothing is wrong yet: both are ``info``.
 
 Why it matters
 --------------

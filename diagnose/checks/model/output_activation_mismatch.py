@@ -16,9 +16,10 @@ beyond what the activation can give. It is a ``warning`` where the model learns,
 before binary cross-entropy, sigmoid before a categorical one, probabilities taken for logits (by the loss, or by a
 second softmax or sigmoid right behind the first), softmax for a regression loss where no labels show that they are
 shares. A metric that does not fit is a ``warning``, and so is one that cuts at a probability (precision, AUC, binary
-accuracy) where the output gives logits; ``accuracy`` beside a regression loss is an ``info``. Losses and activations of your own are not judged; a sigmoid or tanh
-before a regression loss is sound while the labels lie within. A hidden softmax that goes to layers with weights and
-nowhere else is an ``info``: weights of attention or of experts go into a product, codes and mixtures may be meant.
+accuracy) where the output gives logits; ``accuracy`` beside a regression loss is an ``info``. Losses and activations of
+your own are not judged; a sigmoid or tanh before a regression loss is sound while the labels lie within. A hidden
+softmax that goes to layers with weights and nowhere else is an ``info``: weights of attention or of experts go into a
+product, codes and mixtures may be meant.
 
 Why it matters
 --------------

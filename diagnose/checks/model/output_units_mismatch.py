@@ -12,7 +12,8 @@ The shape of each output is held against what its loss takes and against the lab
 ``critical`` where they cannot meet, and where a class has no unit. Units that no class belongs to are an ``info``, from
 `spare` of them on, where every class occurs in the labels. A loss of your own is tried on numbers: it is ``critical``
 where labels as they come make it compare each prediction with every label, and labels of the output's shape do not.
-Labels that are text or raw are not judged. Segmentation and sequence models, whose labels have the axes of the output, are sound.
+Labels that are text or raw are not judged. Segmentation and sequence models, whose labels have the axes of the output,
+are sound.
 
 Why it matters
 --------------
