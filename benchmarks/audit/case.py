@@ -41,10 +41,15 @@ class Case:
 
 
 CASES: list[Case] = []
-_MODULES = ("applications", "faulty_data", "faulty_models", "sound_data", "sound_models")
-_HELD_OUT = tuple(
-    f"held_out.{name}" for name in ("faulty_data", "faulty_outputs", "faulty_structure", "sound_data", "sound_models")
-)
+#: Corpus -> where its cases are.
+CORPORA = {
+    "own": ("applications", "faulty_data", "faulty_models", "sound_data", "sound_models"),
+    "first": tuple(
+        f"held_out.first.{name}"
+        for name in ("faulty_data", "faulty_outputs", "faulty_structure", "sound_data", "sound_models")
+    ),
+    "second": tuple(f"held_out.second.{name}" for name in ("faulty_data", "faulty_models", "sound")),
+}
 
 
 def faulty(*expected: str, is_info: bool = False) -> Callable[[Callable[[], Subject]], Callable[[], Subject]]:
@@ -63,9 +68,10 @@ def sound(make: Callable[[], Subject]) -> Callable[[], Subject]:
     return make
 
 
-def all_cases(*, held_out: bool = False) -> Iterator[Case]:
-    """Yield the cases of one corpus, the sound ones last."""
-    for name in _HELD_OUT if held_out else _MODULES:
-        import_module(f"benchmarks.audit.{name}")
-    mine = (case for case in CASES if (".held_out." in case.make.__module__) == held_out)
+def all_cases(corpus: str = "own") -> Iterator[Case]:
+    """Yield the cases of one of `CORPORA`, the sound ones last."""
+    modules = [f"benchmarks.audit.{name}" for name in CORPORA[corpus]]
+    for name in modules:
+        import_module(name)
+    mine = (case for case in CASES if getattr(case.make, "func", case.make).__module__ in modules)
     yield from sorted(mine, key=lambda case: not case.expected)

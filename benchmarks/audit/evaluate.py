@@ -2,7 +2,7 @@
 
 python -m benchmarks.audit              the whole corpus
 python -m benchmarks.audit --misses     and what was found instead
-python -m benchmarks.audit --held-out   the cases of other authors, who had not seen the checks
+python -m benchmarks.audit --held-out second   cases of other authors, who had not seen the checks
 python -m benchmarks.audit resnet       cases whose name has this in it
 """
 
@@ -107,11 +107,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("part", nargs="?", default="", help="cases whose name has this in it")
     parser.add_argument("--misses", action="store_true", help="tell what was found where it was wrong")
     parser.add_argument("--without-applications", action="store_true", help="leave keras.applications out (minutes)")
-    parser.add_argument("--held-out", action="store_true", help="the cases of authors who had not seen the checks")
+    parser.add_argument("--held-out", choices=("first", "second"), help="cases of authors who had not seen the checks")
     arguments = parser.parse_args(argv)
     cases = [
         case
-        for case in all_cases(held_out=arguments.held_out)
+        for case in all_cases(arguments.held_out or "own")
         if arguments.part in case.name and not (arguments.without_applications and "keras.applications" in case.name)
     ]
     results = []

@@ -26,6 +26,8 @@ _DIRECTIONS = 24
 _NEIGHBOURS = 8
 #: Samples of each name, on average, that tell what it likes.
 _EACH = 4
+#: An input of more columns holds no names, and one with fewer values names kinds rather than users or things.
+_MOST_NAMES, _FEWEST_NAMED = 8, 50
 _QUANTILES = np.linspace(0, 1, 9)
 
 
@@ -55,7 +57,10 @@ class Dependence:
 
 
 def dependence(data: DataSample, labels: Labels) -> Dependence | None:
-    """Measure how inputs and labels of the training split depend on each other; None where they cannot be compared."""
+    """Measure how inputs and labels of the training split depend on each other.
+
+    None where they cannot be compared, or where the inputs are nothing but names, with too few samples of each.
+    """
     encoding = encode(data)
     if not encoding.is_complete or Split.TRAIN not in encoding.splits:
         return None
@@ -66,6 +71,9 @@ def dependence(data: DataSample, labels: Labels) -> Dependence | None:
     rows = encoded.rows[kept]
     if len(rows) < 2 * _NEIGHBOURS:
         return None
+    columns_of_names = [_columns_of_names(array[rows]) for array in data.training.inputs.values()]
+    if all(columns_of_names) and any(_are_rare(each) for columns in columns_of_names for each in columns):
+        return None
     targets = _targets(labels.training[rows], labels.kind)
     parts = [encoded.values[kept], *(_invariant(array[rows]) for array in data.training.inputs.values())]
     features = np.concatenate(parts, axis=1)
@@ -73,7 +81,7 @@ def dependence(data: DataSample, labels: Labels) -> Dependence | None:
     if not features.shape[1] or not targets.shape[1]:
         return None
     shuffled = _shuffled(targets)
-    names = [array[rows].ravel() for array in data.training.inputs.values() if _are_names(array[rows])]
+    names = [each for columns in columns_of_names for each in columns if _are_names(each)]
     statistics = {**_statistics(features, shuffled), **_by_name(features, names, shuffled)}
     p_values = {name: _p_value(values) for name, values in statistics.items()}
     columns = features.shape[1]
@@ -127,10 +135,20 @@ def _statistics(features: FloatArray, shuffled: FloatArray) -> dict[str, FloatAr
     }
 
 
-def _are_names(array: Array) -> bool:
-    """Whether an input is one whole number for each sample, of users or things, several samples of each."""
-    is_one = array.dtype.kind in "iu" and array[:1].size == 1
-    return is_one and 2 < len(np.unique(array)) <= len(array) / _EACH
+def _columns_of_names(array: Array) -> list[Array]:
+    """Return the columns of an input that is a few whole numbers for each sample, as of users and things."""
+    if array.dtype.kind not in "iu" or not 0 < array[:1].size <= _MOST_NAMES:
+        return []
+    return list(array.reshape(len(array), -1).T)
+
+
+def _are_names(column: Array) -> bool:
+    """Whether there are several samples of each number."""
+    return 2 < len(np.unique(column)) <= len(column) / _EACH
+
+
+def _are_rare(column: Array) -> bool:
+    return len(np.unique(column)) > max(_FEWEST_NAMED, len(column) / _EACH)
 
 
 def _by_name(features: FloatArray, names: list[Array], shuffled: FloatArray) -> dict[str, FloatArray]:

@@ -131,3 +131,20 @@ def test_a_loss_of_ones_own_takes_what_it_takes():
 def test_sound_labels():
     assert look(TEN, classifier()) == ()
     assert look(TEN[:, None].astype("float32"), classifier()) == ()
+
+
+@pytest.mark.parametrize(
+    ("loss", "labels", "severity"),
+    [
+        ("mean_squared_logarithmic_error", X[:, 0], Severity.CRITICAL),
+        ("poisson", X[:, 0], Severity.CRITICAL),
+        ("mean_absolute_percentage_error", TEN.astype(float), Severity.WARNING),
+        ("mean_squared_logarithmic_error", TEN.astype(float), None),
+        ("poisson", TEN.astype(float), None),
+        ("mean_absolute_percentage_error", X[:, 0], None),
+        ("mean_squared_error", X[:, 0], None),
+    ],
+)
+def test_targets_that_the_loss_is_not_made_for(loss, labels, severity):
+    found = look(labels, model(dense(1), loss=loss, metrics=("mae",)))
+    assert [each.severity for each in found] == ([] if severity is None else [severity])

@@ -105,3 +105,15 @@ def test_frozen_weights_need_no_gradient():
 def test_without_a_model_it_cannot_look():
     (outcome,) = report(CHECK, planned()).outcomes
     assert outcome.reason.startswith("no model")
+
+
+def test_the_number_of_a_class_has_no_derivative():
+    index = layer("Argmax", (None,), name="index")
+    finding = one_finding(CHECK, planned(model(dense(64, "relu"), dense(10, "softmax", given=64), index, loss="mse")))
+    assert "argmax of index has a derivative at 0 % of the inputs" in finding.summary
+    assert finding.fixes[-1].id == "match-output-to-loss"
+
+
+def test_the_number_of_a_class_beside_what_is_trained():
+    index = layer("Argmax", (None,), name="index")
+    assert findings(CHECK, planned(model(dense(64, "relu"), dense(10, "softmax", given=64), index, loss=None))) == ()

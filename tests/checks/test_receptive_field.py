@@ -145,6 +145,12 @@ def test_what_may_see_little(makes, more):
     assert mask(*makes, **more) == ()
 
 
+def test_an_output_that_is_measured_as_a_mask_is_no_image():
+    model = network(*[conv(8)] * 3, conv(1, activation="sigmoid"), given=(None, 256, 256, 1), classes=None,
+                    loss="binary_crossentropy", metrics=("binary_io_u",))  # fmt: skip
+    assert findings(CHECK, planned(model))
+
+
 def test_a_loss_of_ones_own_on_probabilities():
     model = network(*[conv(8)] * 3, conv(5, activation="softmax"), given=(None, 256, 256, 1), classes=None)
     own = dataclasses.replace(

@@ -86,3 +86,13 @@ def test_what_each_user_likes(is_told):
     split = SplitSample(inputs=inputs, labels={"y": likes if is_told else rng.permutation(likes)}, count=1300)
     sample = DataSample(source="arrays", splits={Split.TRAIN: split})
     assert bool(findings(CHECK, planned(data=sample))) is not is_told
+
+
+@pytest.mark.parametrize(("users", "can_tell"), [(40, True), (600, False)])
+def test_nothing_but_names_needs_several_samples_of_each(users, can_tell):
+    rng = np.random.default_rng(12)
+    pairs = np.stack([rng.integers(0, users, 1300), rng.integers(0, 2 * users, 1300)], axis=1).astype("int32")
+    taste, fame = rng.normal(size=users), rng.normal(size=2 * users)
+    stars = np.round(taste[pairs[:, 0]] + fame[pairs[:, 1]]) / 4
+    assert look(pairs, stars) == ()
+    assert bool(look(pairs, rng.permutation(stars))) is can_tell

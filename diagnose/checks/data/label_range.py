@@ -12,9 +12,10 @@ How it is detected
 All labels of the sample are held against the loss and the output of the model that they belong to. A share of
 `unreachable` of the targets must lie outside of the output's bounds, and a row's sum must be `row_sum` off. Without a
 model only what is wrong with every loss is told: texts, and numbers from 1 to K without a gap. One label for all needs
-`fewest` samples. Targets with a root mean square of `target_size` or more are a `warning` for squared and absolute
-errors, an `info` where the loss is not known. Labels of a raw table or folder are encoded before and not looked at,
-but for being all the same. NaN is told by non-finite-inputs.
+`fewest` samples. Targets below 0 do not go with a logarithmic or a Poisson loss, and targets of 0 not with a percentage
+(`unreachable` of them). Targets with a root mean square of `target_size` or more are a `warning` for squared and
+absolute errors, an `info` where the loss is not known. Labels of a raw table or folder are encoded before and not
+looked at, but for being all the same. NaN is told by non-finite-inputs.
 
 Why it matters
 --------------
@@ -56,6 +57,15 @@ CHECK = Check(
 
 _MOST = 1_000_000
 _SCALES_OUTPUT = frozenset({"Rescaling", "Lambda", "Normalization"})
+
+
+#: Losses for targets from 0 on -> what they do to others.
+_NOT_NEGATIVE = {
+    "mean_squared_logarithmic_error": "cuts them off at 0 before it takes the logarithm",
+    "poisson": "is the likelihood of counts: it has no lower end for them",
+}
+#: Divides by the target, or by 1e-7 where that is smaller.
+_RELATIVE = "mean_absolute_percentage_error"
 
 
 @dataclass(frozen=True)
@@ -143,6 +153,7 @@ def _numbers(case: _Case, run: Run, labels: Labels | None, options: Options) -> 
     elif family is Family.BINARY:
         yield from _binary(case)
     elif family is Family.REGRESSION:
+        yield from _outside_of_loss(case, options)
         yield from _unreachable(case, options)
         yield from _large(case, run, options)
     elif case.output is None and case.split is Split.TRAIN and labels is not None:
@@ -285,6 +296,23 @@ def _unreachable(case: _Case, options: Options) -> Iterator[Finding]:
             f"{100 * outside:.0f} % lie where {activation.name} ({low:.3g} to {high:.3g}) never gets: they are "
             f"{values.min():.4g} to {values.max():.4g}",
             outside, options.unreachable, (model_remedies.match_output_to_loss(), remedies.scale_targets()),
+        )  # fmt: skip
+
+
+def _outside_of_loss(case: _Case, options: Options) -> Iterator[Finding]:
+    """Targets that the loss is made for."""
+    loss = case.output.loss.name if case.output is not None and case.output.loss is not None else ""
+    values = case.values[np.isfinite(case.values)]
+    below, zeros = float((values < 0).mean()), float((values == 0).mean())
+    if loss in _NOT_NEGATIVE and below > options.unreachable:
+        yield _finding(
+            case, f"{100 * below:.0f} % are below 0 (to {values.min():.4g}), and {loss} {_NOT_NEGATIVE[loss]}",
+            below, options.unreachable, (model_remedies.match_output_to_loss(), remedies.scale_targets()),
+        )  # fmt: skip
+    elif loss == _RELATIVE and zeros > options.unreachable:
+        yield _finding(
+            case, f"{100 * zeros:.0f} % are 0, and {loss} divides by them: each counts ten million times as much as "
+            "one of size 1", zeros, options.unreachable, (model_remedies.match_output_to_loss(),), Severity.WARNING,
         )  # fmt: skip
 
 

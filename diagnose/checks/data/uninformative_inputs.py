@@ -9,11 +9,11 @@ How it is detected
 A permutation test: five statistics (single columns and their squares, products of pairs, all columns linearly, the
 labels of the nearest neighbours, a smooth kernel) are taken with the labels as they are and with 199 shuffled copies,
 from a fixed seed. Pictures and sequences are also described by the distribution and spectrum of their values, which do
-not change where an object moves; where an input is one whole number a sample, as of a user, a sixth asks whether
-samples of one number that are alike in the rest have like labels. If not even one statistic beats its shuffled copies
-with a p of `p_value` or less, it is a finding, provided that there was a chance to see something: a correlation of
-`detectable` of one column with the labels must have been enough, with `per_class` samples or more for each class on
-average.
+not change where an object moves; where an input is a few whole numbers a sample, as of users and things, a sixth asks
+whether samples of one number that are alike in the rest have like labels (with fewer than four samples of each number,
+and no other input, nothing can be told). If not even one statistic beats its shuffled copies with a p of `p_value` or
+less, it is a finding, provided that there was a chance to see something: a correlation of `detectable` of one column
+with the labels must have been enough, with `per_class` samples or more for each class on average.
 
 Why it matters
 --------------

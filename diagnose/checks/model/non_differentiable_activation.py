@@ -7,10 +7,11 @@ are 0 and 10 only, between weights that are to be trained and the loss.
 
 How it is detected
 ------------------
-Activations are judged by differentiating them numerically between -20 and 20. One that has a derivative at no more
-than `gradient_share` of the inputs stops what comes back from the loss. It is ``critical`` where trainable weights
-are reached in no other way: not around it, through a skip connection or another branch. A step at the end of a model
-that is not compiled (a decision, an index) is no fault, and neither is a mask that is made of the inputs alone.
+Activations are judged by differentiating them numerically between -20 and 20. One that has a derivative at no more than
+`gradient_share` of the inputs stops what comes back from the loss, and so does an argmax. It is ``critical`` where
+trainable weights are reached in no other way: not around it, through a skip connection or another branch. A step at the
+end of a model that is not compiled (a decision, an index) is no fault, and neither is a mask that is made of the inputs
+alone.
 
 Why it matters
 --------------
@@ -42,6 +43,9 @@ from diagnose.measures.architecture import WEIGHTED
 from diagnose.remedies import layers, model
 from diagnose.run import Run
 
+#: Operations that tell where something stands: whole numbers, which have no derivative.
+_POSITIONS = frozenset(("Argmax", "Argmin", "Argsort", "Searchsorted", "Digitize"))
+
 CHECK = Check(
     needs=Needs(before=("model",)),
     fault=Fault.GRADIENT,
@@ -69,9 +73,12 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
 
     def is_step(layer: Layer) -> bool:
         activation = layer.activation
-        return activation is not None and (
-            activation.curve is Curve.STEP
-            or (activation.curve is not Curve.UNKNOWN and activation.gradient_share <= options.gradient_share)
+        return layer.kind in _POSITIONS or (
+            activation is not None
+            and (
+                activation.curve is Curve.STEP
+                or (activation.curve is not Curve.UNKNOWN and activation.gradient_share <= options.gradient_share)
+            )
         )
 
     ends = _ends(blueprint, is_step)
@@ -87,14 +94,14 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
     ]
     if not steps or not lost:
         return
-    first = steps[0].activation
+    first, name = steps[0].activation, steps[0].activation.name if steps[0].activation else steps[0].kind.lower()
     share = first.gradient_share if first is not None else 0.0
     weights = sum(layer.trainable_parameters for layer in lost)
     yield Finding(
         severity=Severity.CRITICAL,
         confidence=0.95,
         summary=(
-            f"{first.name if first else ''} of {with_more(steps[0].name, len(steps))} has a derivative at "
+            f"{name} of {with_more(steps[0].name, len(steps))} has a derivative at "
             f"{100 * share:.0f} % of the inputs: {weights:,} trainable weights of {len(lost)} "
             f"layer{'s' if len(lost) > 1 else ''} get no gradient."
         ),
@@ -106,7 +113,9 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
                 threshold=options.gradient_share,
                 unit="share",
                 statistic="gradient_share",
-                rows=tuple((layer.name, layer.activation.gradient_share) for layer in steps if layer.activation),
+                rows=tuple(
+                    (layer.name, layer.activation.gradient_share if layer.activation else 0.0) for layer in steps
+                ),
             ),
         ),
         fixes=_fixes(blueprint, steps),

@@ -13,9 +13,9 @@ The receptive field of the layer before a global pooling, on its narrowest axis,
 squeeze-and-excitation, attention and recurrent layers: such models are not judged.
 
 The same holds of an output that tells classes (by its loss) for every position of an image or a volume. Not meant are
-outputs of as many channels as the input has, which are images again, smaller maps of scores for patches (PatchGAN),
-kernels of a single position, and inputs of more than `most_channels`, where each position has a spectrum of its own to
-tell by.
+outputs of as many channels as the input has, which are images again unless a metric of overlap (IoU, Dice) says that
+they are masks, smaller maps of scores for patches (PatchGAN), kernels of a single position, and inputs of more than
+`most_channels`, where each position has a spectrum of its own to tell by.
 
 Of a series short windows followed by a maximum are the method: words, spectra, motifs. Only what has the samples of a
 wave as its steps is judged, an input of at most `most_channels` with no embedding before the convolutions, and only
@@ -140,7 +140,8 @@ def _decides_everywhere(model: Blueprint, given: Sources, output: Output, option
         return None
     channels = _channels(source) or 0
     sees_one = math.prod(layer.receptive_field or (1,)) == 1
-    return None if sees_one or channels in (output.units, 0) or channels > options.most_channels else layer
+    is_image = channels == output.units and not _is_mask(output)
+    return None if sees_one or is_image or not 0 < channels <= options.most_channels else layer
 
 
 def _is_of_classes(output: Output) -> bool:
@@ -151,6 +152,13 @@ def _is_of_classes(output: Output) -> bool:
     if loss.is_custom:
         return activation is not None and (activation.low, activation.high) == (0.0, 1.0)
     return family_of(loss) in (Family.SPARSE, Family.CATEGORICAL, Family.BINARY, Family.OVERLAP)
+
+
+def _is_mask(output: Output) -> bool:
+    """Whether the loss or a metric measures how masks overlap."""
+    return family_of(output.loss) is Family.OVERLAP or any(
+        word in metric for metric in output.metrics for word in ("io_u", "iou", "dice", "jaccard")
+    )
 
 
 def _sees_further(model: Blueprint, layer: Layer) -> bool:

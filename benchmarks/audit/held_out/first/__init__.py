@@ -1,0 +1,1 @@
+"""Run before the checks were mended by it."""
