@@ -40,6 +40,10 @@ _PLAIN = frozenset(
 )  # fmt: skip
 
 
+#: A code is so much of its distance from the median away from the next number.
+_ALONE = 0.8
+
+
 @dataclass(frozen=True, eq=False)
 class Scale:
     """How large one input's numbers are.
@@ -53,8 +57,8 @@ class Scale:
         interquartile ranges (0 where that range is 0).
     code, code_reach, code_share
         Of each column: its least or largest number where several samples share it and it stands alone; its distance
-        from the median in interquartile ranges, of which at least half lie between it and the next number (0 where
-        there is no such number); and the share of the samples that have it.
+        from the median in interquartile ranges, most of which lie between it and the next number (0 where there is no
+        such number); and the share of the samples that have it.
     is_dense
         Of each column: whether no single value fills most of it, and it has more than two.
     low, high
@@ -153,7 +157,7 @@ def _code(ordered: FloatArray, middle: float, width: float) -> tuple[float, floa
         end = ascending[0]
         others = ascending[ascending != end]
         count, reach = len(ordered) - len(others), abs(end - middle) / width
-        is_alone = len(others) > 0 and abs(others[0] - end) >= reach * width / 2
+        is_alone = len(others) > 0 and abs(others[0] - end) >= _ALONE * reach * width
         if count >= _FEWEST_CODES and is_alone and reach > found[1]:
             found = float(end), float(reach), count / len(ordered)
     return found

@@ -187,3 +187,9 @@ def test_outliers_are_no_codes():
     counts = RNG.poisson(1.0, (600, 4)).astype(float)
     counts[:3, 0] = 15.0
     assert loud(counts) == []
+
+
+def test_numbers_of_words_that_are_cut_off_at_the_most_there_are_are_no_codes():
+    words = np.minimum(RNG.zipf(1.5, (400, 30)), 500)
+    assert look(words) == ()
+    assert look(np.where(words == 500, -999, words))

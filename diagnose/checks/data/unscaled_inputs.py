@@ -15,7 +15,7 @@ widest must not be `scale_ratio` times the narrowest; a mean must not be more th
 from zero. Columns that are mostly one value (one-hot columns, counts of rare words) do not count. Columns that never
 change are not told of where they may be the margin of square pictures. A column whose farthest value is `tail`
 interquartile ranges from the middle has long tails. A number that several samples of a table share, `code`
-interquartile ranges from the middle and half as far from every other, stands for something missing, but behind a
+interquartile ranges from the middle and nearly as far from every other, stands for something missing, but behind a
 Masking. Where the model begins with a normalization, an embedding, or something unknown, nothing is said; pixels with
 the mean taken off, as several backbones expect them, are fine. It is a `warning` where the arrays go into ``fit`` as
 they are or the model is known, else an `info`.
@@ -117,7 +117,8 @@ def check(run: Run, options: Options) -> Iterator[Finding]:
         yield from _of_scale(run, name, scale, taken, is_certain, options)
         if array.ndim == 2 and (taken is not None or not scale.is_whole_numbers):
             yield from _of_columns(name, scale, options)
-        if array.ndim == 2 or (array.ndim == 3 and taken is not None and not scale.is_image):
+        are_ids = taken is None and scale.is_whole_numbers and scale.low >= 0  # of words, cut off at the most there are
+        if not are_ids and (array.ndim == 2 or (array.ndim == 3 and taken is not None and not scale.is_image)):
             yield from _of_codes(name, scale, taken, is_certain, options)
 
 
