@@ -61,7 +61,7 @@ def _thresholds(metric: Any) -> list[float]:
     """Return above which numbers a metric takes an output for a yes; none where it takes logits, or no decision."""
     with suppress(Exception):  # a name that Keras does not know, a metric of the user's
         metric = keras.metrics.get(metric) if isinstance(metric, str) and metric not in ("acc", "accuracy") else metric
-        if getattr(metric, "from_logits", False):
+        if getattr(metric, "from_logits", False) or getattr(metric, "_from_logits", False):  # AUC has it as its own
             return []
         cuts = [getattr(metric, name, None) for name in ("threshold", "thresholds")]
         if callable(metric) and not isinstance(metric, keras.metrics.Metric):

@@ -233,7 +233,7 @@ def fit_output_bias(*, addresses: str = "") -> Fix:
     """The frequencies of the classes as the bias of the output."""
     return Fix(
         id="fit-output-bias",
-        title="Set the output bias to the log odds of the classes, or leave it at zero",
+        title="Set the output bias to the log odds of the classes, or to zero",
         why="A sigmoid gives a share p where its bias is ln(p / (1 - p)), with p the share of ones, and a softmax "
         "gives each class its share where the biases are their logarithms: training then begins at the entropy of the "
         "labels. With the sign, or the order of the classes, turned round it begins far above that of a coin.",

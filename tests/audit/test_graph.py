@@ -763,6 +763,13 @@ def test_metrics_are_told_by_their_full_names():
     assert output.metrics == ("accuracy", "mean_squared_error", "auc", "sparse_categorical_accuracy", "own")
 
 
+def test_where_metrics_decide():
+    logits = keras.metrics.AUC(name="area", from_logits=True)
+    given = ["mae", "binary_accuracy", keras.metrics.Precision(thresholds=0.3), logits]
+    (output,) = compiled("mse", given).outputs
+    assert output.thresholds == {"binary_accuracy": (0.5, 0.5), "precision": (0.3, 0.3)}
+
+
 def test_metrics_of_several_outputs():
     told = [output.metrics for output in compiled("mse", [["mae"], ["mse", "mae"]], units=(3, 1)).outputs]
     assert told == [("mean_absolute_error",), ("mean_squared_error", "mean_absolute_error")]
