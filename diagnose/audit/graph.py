@@ -26,7 +26,7 @@ from diagnose.audit.constants import has_learned, scaling_of
 from diagnose.audit.first_weights import number_of_copies, number_of_kernel, stops_gradient
 from diagnose.audit.functions import activation_of, is_user_written
 from diagnose.audit.penalties import added_penalty
-from diagnose.audit.tracing import inputs_as_built, nodes_put_back, trace
+from diagnose.audit.tracing import Traced, inputs_as_built, nodes_put_back, trace
 from diagnose.blueprint import Activation, Blueprint, Curve, Initializer, Layer, Loss, Output, Shape
 from diagnose.live.anatomy import names_of
 from diagnose.live.facts import called, initializer_of, settings_of
@@ -124,11 +124,17 @@ class _Place:
     default_training: bool | None = None
     is_own_call: bool = False
 
-    def called(self, node: Any) -> _Place:
-        """Return the place of a call: with what is written there, where nothing around it goes before."""
+    def called(self, node: Any, noted: bool | None) -> _Place:
+        """Return the place of a call: with what is written there, where nothing around it goes before.
+
+        Parameters
+        ----------
+        noted
+            What was seen to be written when the code of the user's was traced.
+        """
         if self.training is not None:
             return self
-        written = _written_training(node)
+        written = _written_training(node) if noted is None else noted
         if self.is_own_call:
             return replace(self, training=written)
         return replace(self, default_training=self.default_training if written is None else written)
@@ -172,6 +178,8 @@ class _Walk:
         self._found: dict[int, _Part] = {}
         self._opened: set[int] = set()
         self._functions: dict[tuple[int, str], keras.Function | None] = {}
+        #: ``id`` of a node -> the node, so that no other one gets its ``id``, and what is written there of training.
+        self._training: dict[int, tuple[Any, bool]] = {}
         self.ends: list[_End] = []
         self.notes: list[str] = []
         self.is_whole = True
@@ -224,6 +232,7 @@ class _Walk:
             with suppress(Exception):  # whatever code of the user's may raise on symbolic tensors
                 args, kwargs = way()
                 traced = trace(model, args, kwargs)
+                self._note(traced)
                 return traced.function, traced.keys
         self.notes.append(f"The call of {model.name} could not be traced: only its layers are known.")
         return None, ()
@@ -264,7 +273,7 @@ class _Walk:
     def _call(self, node: Any, sources: list[_Part | None], place: _Place) -> list[_Part | None]:
         """Walk through one call; return where each of its outputs comes from."""
         operation = node.operation
-        place = place.called(node)
+        place = place.called(node, self._training.get(id(node), (node, None))[1])
         if id(operation) not in self._found:
             opened = self._opened_call(node, sources, place)
             if opened is not None:
@@ -310,8 +319,14 @@ class _Walk:
         """Trace a container once for each kind of input."""
         key = (id(operation), repr(shapes))
         if key not in self._functions:
-            self._functions[key] = _told(lambda: trace(operation, args, kwargs).function, None)
+            traced = _told(lambda: trace(operation, args, kwargs), None)
+            self._functions[key] = None if traced is None else traced.function
+            self._note(traced)
         return self._functions[key]
+
+    def _note(self, traced: Traced | None) -> None:
+        for node, written in () if traced is None else traced.training:
+            self._training[id(node)] = node, written
 
     def _layer(self, node: Any, sources: list[_Part | None], place: _Place) -> _Part:
         operation = node.operation

@@ -30,10 +30,13 @@ class Traced:
         Its graph, from the symbolic tensors of its arguments, in order, to those that it returned.
     keys
         What each output is called where several are returned by name; empty texts else.
+    training
+        The calls in which ``training`` is written out, each as its node and what is written.
     """
 
     function: keras.Function
     keys: tuple[str, ...]
+    training: tuple[tuple[Any, bool], ...] = ()
 
 
 def trace(layer: keras.Layer, args: Any, kwargs: Mapping[str, Any]) -> Traced:
@@ -59,7 +62,11 @@ def trace(layer: keras.Layer, args: Any, kwargs: Mapping[str, Any]) -> Traced:
         fresh.append(keras.Input(batch_shape=part.shape, dtype=part.dtype, sparse=part.sparse, name=part.name))
         return fresh[-1]
 
-    with session.fresh(session.NAMES), untouched(layer, generators=True), _without_losses(layer), _nothing_built(layer):
+    training: list[tuple[Any, bool]] = []
+    with (
+        session.fresh(session.NAMES), untouched(layer, generators=True), _without_losses(layer), _nothing_built(layer),
+        _noting_training(training),
+    ):  # fmt: skip
         args, kwargs = keras.tree.map_structure(anew, (args, dict(kwargs)))
         if is_user_written(layer):
             outputs = layer.call(*args, **kwargs, **_training(layer, kwargs))
@@ -71,7 +78,7 @@ def trace(layer: keras.Layer, args: Any, kwargs: Mapping[str, Any]) -> Traced:
             if isinstance(tensor, keras.KerasTensor)
         ]
         function = keras.Function(fresh, [tensor for _, tensor in told])
-    return Traced(function, tuple(key for key, _ in told))
+    return Traced(function, tuple(key for key, _ in told), tuple(training))
 
 
 def inputs_as_built(model: keras.Model, kind: str) -> tuple[Any, dict[str, Any]]:
@@ -104,6 +111,25 @@ def _training(layer: keras.Layer, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return ``training=None`` for a layer that takes it: its default would look like one that is written down."""
     takes = "training" in inspect.signature(layer.call).parameters and "training" not in given
     return {"training": None} if takes else {}
+
+
+@contextmanager
+def _noting_training(noted: list[tuple[Any, bool]]) -> Iterator[None]:
+    """Note the calls in which ``training`` is written out: the node has it, or the layer's default, all the same."""
+    call = keras.Layer.__call__
+
+    def noting(layer: keras.Layer, *args: Any, **kwargs: Any) -> Any:
+        outputs = call(layer, *args, **kwargs)
+        written = kwargs.get("training")
+        if isinstance(written, bool) and layer._inbound_nodes:
+            noted.append((layer._inbound_nodes[-1], written))
+        return outputs
+
+    keras.Layer.__call__ = noting
+    try:
+        yield
+    finally:
+        keras.Layer.__call__ = call
 
 
 @contextmanager

@@ -290,6 +290,23 @@ def test_settings_are_plain():
     assert "name" not in settings
 
 
+def test_augmentation_that_the_users_own_call_never_switches_off_is_told():
+    """Its own default is ``training=True``, which is not what is written there."""
+
+    class Turning(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.always, self.usual = layers.RandomFlip(name="always"), layers.RandomRotation(0.1, name="usual")
+
+        def call(self, x, training=None):
+            return self.usual(self.always(x, training=True), training=training)
+
+    model = Turning()
+    model(np.zeros((1, 8, 8, 3), "float32"))
+    made = blueprint_of(model).by_name
+    assert (made["always"].training, made["usual"].training) == (True, None)
+
+
 def test_initializers_are_told_without_their_seeds():
     model = sequential(
         layers.Dense(4, kernel_initializer=keras.initializers.Constant(0.5), name="constant"),
