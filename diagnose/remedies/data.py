@@ -143,6 +143,26 @@ def fix_label_range(*, addresses: str = "") -> Fix:
     )
 
 
+def shape_labels(*, addresses: str = "") -> Fix:
+    """Labels in the axes of the output."""
+    return Fix(
+        id="shape-labels",
+        title="Give the labels the shape of the output",
+        why="Labels of shape (n,) minus outputs of shape (n, 1) are n times n differences: each output is drawn to the "
+        "mean of all labels. Losses of Keras' bring the two to one shape, a loss of your own does not.",
+        cost="None; or reshape y_true in the loss.",
+        applicability=Applicability.MANUAL,
+        code=(
+            "shape = model.output_shape[1:]\n"
+            "if np.size(y_train) == len(y_train) * np.prod(shape):  # the same numbers, in other axes\n"
+            "    y_train = np.reshape(y_train, (len(y_train), *shape))\n"
+            "    y_val = np.reshape(y_val, (len(y_val), *shape))\n"
+        )
+        + _train_anew(),
+        addresses=addresses,
+    )
+
+
 def shuffle(*, addresses: str = "") -> Fix:
     """Mix the samples."""
     return Fix(

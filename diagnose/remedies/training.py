@@ -187,8 +187,7 @@ def fix_metric(*, addresses: str = "") -> Fix:
         title="Use the accuracy that fits output and labels",
         why="A metric that does not fit the output stays frozen while the loss falls: one sigmoid unit needs "
         "binary accuracy, integer labels of K classes sparse categorical accuracy, one-hot labels "
-        "categorical accuracy; regression has no accuracy at all (MAE instead). Logits say yes above 0: "
-        "BinaryAccuracy(threshold=0.0), Precision(thresholds=0.0), AUC(from_logits=True).",
+        "categorical accuracy; regression has no accuracy at all (MAE instead).",
         cost="None. compile's third positional argument is loss_weights: name metrics=.",
         applicability=Applicability.MANUAL,
         code=(
@@ -198,6 +197,31 @@ def fix_metric(*, addresses: str = "") -> Fix:
             '    metric = keras.metrics.CategoricalAccuracy(name="accuracy")\n'
             "else:  # integer labels\n"
             '    metric = keras.metrics.SparseCategoricalAccuracy(name="accuracy")\n'
+            "model.compile(\n"
+            f"    optimizer={SAME_OPTIMIZER},\n"
+            "    loss=model.loss,\n"
+            "    metrics=[metric],\n"
+            ")\n"
+            "model.fit(x_train, y_train, epochs=3, validation_data=(x_val, y_val))\n"
+        ),
+        addresses=addresses,
+    )
+
+
+def cut_logits_at_zero(*, addresses: str = "") -> Fix:
+    """Metrics that take logits for what they are."""
+    return Fix(
+        id="cut-logits-at-zero",
+        title="Let metrics of logits decide at 0, not at 0.5",
+        why="A logit is above 0 where the probability is above one half. A metric that cuts at 0.5 takes every answer "
+        "between 0.5 and 0.62 for a no: accuracy, precision and recall are those of another decision.",
+        cost="None. Precision and Recall take thresholds=0.0, F1Score threshold=0.0, AUC from_logits=True.",
+        applicability=Applicability.MANUAL,
+        code=(
+            "if np.size(y_train) == len(y_train) * model.output_shape[-1]:  # a yes or a no for each unit\n"
+            "    metric = keras.metrics.BinaryAccuracy(threshold=0.0)\n"
+            "else:  # one of several classes: the largest logit\n"
+            "    metric = keras.metrics.SparseCategoricalAccuracy()\n"
             "model.compile(\n"
             f"    optimizer={SAME_OPTIMIZER},\n"
             "    loss=model.loss,\n"

@@ -356,6 +356,21 @@ def test_labels_from_one_are_renumbered():
     assert set(after["y_train"]) == set(after["y_val"]) == {0, 1, 2}
 
 
+def test_flat_labels_get_the_axis_of_a_single_unit():
+    names = namespace()
+    names["model"] = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(1)])
+    names["model"].compile(loss="mse")
+    after = execute("data.shape_labels", names)
+    assert (after["y_train"].shape, after["y_val"].shape) == ((24, 1), (12, 1))
+
+
+def test_a_yes_or_no_of_logits_is_decided_at_zero():
+    names = namespace()
+    names["y_train"], names["y_val"] = np.eye(CLASSES)[names["y_train"]], np.eye(CLASSES)[names["y_val"]]
+    names["model"].compile(loss=keras.losses.BinaryCrossentropy(from_logits=True))
+    assert execute("training.cut_logits_at_zero", names)["metric"].threshold == 0.0
+
+
 def test_a_copied_sample_is_found():
     names = namespace()
     names["x_val"][3] = names["x_train"][5]

@@ -556,7 +556,7 @@ def _of_thresholds(output: Output, loss: Loss, family: Family) -> Iterator[Findi
                 right=0.0 if loss.from_logits else _HALF,
             ),
         ),
-        fixes=(training.fix_metric(),),
+        fixes=(training.cut_logits_at_zero() if loss.from_logits else training.fix_metric(),),
     )
 
 

@@ -44,7 +44,7 @@ from diagnose.fix import Fix
 from diagnose.measures.architecture import CONVOLUTIONS, head_of
 from diagnose.measures.losses import Family, family_of
 from diagnose.measures.targets import Form, Misfit, Target, losses_of, misfit, target_of
-from diagnose.remedies import layers, model
+from diagnose.remedies import data, layers, model
 from diagnose.run import Run
 
 CHECK = Check(
@@ -99,7 +99,7 @@ def _spread(output: Output, loss: Loss, shape: Shape) -> Finding:
                 right=float(made),
             ),
         ),
-        fixes=(model.match_output_to_loss(),),
+        fixes=(data.shape_labels(),),
     )
 
 
