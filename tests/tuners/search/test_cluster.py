@@ -17,13 +17,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recipes.config import Config
 from recipes.errors import RecipeError
 from tests.tuners.search.ray_trials import Counted, candidate, ended, opened, run
 from tuners.search import cluster, ray_session
 from tuners.search.cluster import RayExecutor
 from tuners.search.records import Candidate, EpochReport, Outcome, State, Stop
-from tuners.search.task import Datasets
 
 pytestmark = [
     pytest.mark.long,
@@ -110,21 +108,6 @@ def test_two_run_at_a_time_in_processes_of_their_own(executor: RayExecutor, tmp_
         executor.submit(candidate(number, f"slow:{go}", tmp_path))
     ended(executor, 2, note)
     assert len({*pids.values(), os.getpid()}) == 3
-
-
-def test_what_trials_begin_with_is_audited_beside_them(tmp_path: Path) -> None:
-    config = Config.of("mlp", {"data.source": "iris", "model.kernel_initializer": "zeros"})
-    told: list[str] = []
-
-    def say(line: str) -> None:
-        told.append(line)
-        (tmp_path / "go").touch()
-
-    with opened(Datasets.load(config), workers=1) as executor:
-        executor.audit(config, say)
-        executor.submit(candidate(0, f"slow:{tmp_path / 'go'}", tmp_path))  # ends when the audit has spoken
-        assert ended(executor, 1)[0].state is State.DONE
-    assert "audit: before training: critical: constant-initializer" in told[0]
 
 
 def test_what_the_parent_left_and_what_was_begun_is_at_hand(executor: RayExecutor, tmp_path: Path) -> None:
