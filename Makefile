@@ -48,10 +48,10 @@ examples: $(VENV)/.core  ## Diagnose the recorded example runs
 
 test: $(VENV)/.test bare  ## Run the tests, and the bare-install job
 	@$(BIN)/python -m pytest -n 2 -m "not slow and not keras"
-	@$(BIN)/python -m pytest -n 2 -m "not slow and keras"
+	@$(BIN)/python -m pytest -n 2 -m "not slow and keras and not long"
 
-slow: $(VENV)/.test  ## Run the tests that take about a minute each
-	@$(BIN)/python -m pytest -n 2 -m slow
+slow: $(VENV)/.test  ## Run the tests that take about a minute each, and the long ones with TensorFlow
+	@$(BIN)/python -m pytest -n 2 -m "slow or (keras and long)"
 
 quick: $(VENV)/.test  ## Run the tests that take less than ten seconds
 	@$(BIN)/python -m pytest -n 2 -m "not long and not slow and not keras and not browser"
