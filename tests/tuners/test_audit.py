@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+from mlflow import MlflowClient
 
 from recipes import build
 from recipes.config import Config
@@ -81,11 +82,14 @@ def test_the_result_has_it(tmp_path):
 
 def test_the_report_on_a_training_names_what_it_began_with_as_the_cause(tmp_path):
     config = IRIS.replace({"model.kernel_initializer": "zeros", "training.epochs": 3})
-    trained = train(config, folder=tmp_path / "run", track=False)
+    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    trained = train(config, folder=tmp_path / "run", track=store)
     found = {finding.check: finding for finding in trained.report.runs[0].findings}
     assert next(iter(found)) == "constant-initializer"
     assert "constant-initializer" in found["symmetric-weights"].caused_by
     assert "constant-initializer" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    logged = MlflowClient(store).get_run(trained.result["mlflow_run"])
+    assert logged.data.tags["diagnosis.root_cause"] == "constant-initializer"
 
 
 def test_a_training_that_begins_well_has_the_report_of_its_log(tmp_path):
